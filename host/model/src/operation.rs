@@ -27,6 +27,7 @@ impl OperationStatus {
     }
 
     /// Whether the state may change to `next`. A final state never does: a late answer is only logged.
+    #[expect(clippy::match_like_matches_macro, reason = "a line per state reads as the table that it is")]
     pub const fn may_become(self, next: Self) -> bool {
         use OperationStatus::{
             Cancelled, Dispatching, Failed, Queued, Rejected, Running, Succeeded, WaitingApproval,

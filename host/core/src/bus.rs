@@ -1,0 +1,1 @@
+//! The live bus of run events.

@@ -1,0 +1,48 @@
+//! Running commands, and telling what is going on.
+
+use std::process::{Command, Stdio};
+use std::time::Instant;
+
+use anyhow::{Context, bail};
+
+/// A line for the person who waits.
+#[expect(clippy::print_stdout, reason = "this is a command line tool")]
+pub fn say(line: &str) {
+    println!("xtask: {line}");
+}
+
+/// Runs `command` with its output shown, and says how long it took.
+pub fn run(what: &str, command: &mut Command) -> anyhow::Result<()> {
+    say(what);
+    let begin = Instant::now();
+    let status =
+        command.status().with_context(|| format!("{} cannot be started", command.get_program().display()))?;
+    if !status.success() {
+        bail!("{what}: {} ended with {status}", command.get_program().display());
+    }
+    say(&format!("{what}: done in {:.1} s", begin.elapsed().as_secs_f32()));
+    Ok(())
+}
+
+/// Runs `command` in silence; its output is shown only when it fails.
+pub fn quietly(what: &str, command: &mut Command) -> anyhow::Result<String> {
+    let output = command
+        .stdin(Stdio::null())
+        .output()
+        .with_context(|| format!("{} cannot be started", command.get_program().display()))?;
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    if !output.status.success() {
+        bail!("{what} ended with {}:\n{text}{}", output.status, String::from_utf8_lossy(&output.stderr));
+    }
+    Ok(text)
+}
+
+/// Whether `program` is on the path and answers `--version`.
+pub fn has(program: &str) -> bool {
+    Command::new(program)
+        .arg("--version")
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status()
+        .is_ok_and(|status| status.success())
+}

@@ -1,0 +1,54 @@
+//! `cargo xtask test`.
+
+use std::process::Command;
+
+use clap::Args;
+
+use crate::{aimock, postgres, step};
+
+/// What to run.
+#[derive(Args)]
+pub struct Options {
+    /// Leave out formatting and lints.
+    #[arg(long)]
+    skip_lint: bool,
+    /// Arguments for the test runner, such as a filter.
+    #[arg(last = true)]
+    runner: Vec<String>,
+}
+
+/// Sets up and runs everything; the first failure ends it.
+pub fn run(options: &Options) -> anyhow::Result<()> {
+    let cargo = || {
+        let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+        command.current_dir(crate::root());
+        command
+    };
+    if !options.skip_lint {
+        step::run("checking the format", cargo().args(["fmt", "--all", "--check"]))?;
+        step::run(
+            "linting",
+            cargo().args(["clippy", "--workspace", "--all-targets", "--quiet", "--", "-D", "warnings"]),
+        )?;
+    }
+    if options.runner.is_empty() {
+        step::run("testing the documentation", cargo().args(["test", "--doc", "--workspace", "--quiet"]))?;
+    }
+    let script = aimock::install()?;
+    let cluster = postgres::Cluster::start()?;
+    // The tests run in our process group: an interrupt ends them, and we live on to stop the cluster.
+    ctrlc::set_handler(|| step::say("interrupted: stopping"))?;
+
+    let mut tests = cargo();
+    if step::has("cargo-nextest") {
+        tests.args(["nextest", "run", "--workspace", "--no-fail-fast"]);
+    } else {
+        step::say("cargo-nextest is not installed: using cargo test (cargo install cargo-nextest --locked)");
+        tests.args(["test", "--workspace", "--all-targets", "--no-fail-fast"]);
+    }
+    tests.args(&options.runner).env("BERTH_AIMOCK", script).env("BERTH_TEST_POSTGRES_URL", cluster.url());
+    // Traps and errors capture a backtrace each when this is set; the tests measure none of them.
+    tests.env("RUST_BACKTRACE", "0");
+    step::run("testing", &mut tests)?;
+    Ok(())
+}

@@ -1,0 +1,164 @@
+//! The host as a test sees it: a script per thread, and what the plugin did with it.
+//!
+//! ```
+//! use berth_plugin::{call, testing};
+//!
+//! testing::host(|host| host.cancelled = true);
+//! assert!(call::cancelled());
+//! ```
+
+use std::cell::RefCell;
+use std::time::Duration;
+
+use crate::Error;
+use crate::call::Context;
+use crate::endpoints::EndpointInfo;
+
+/// A call that the plugin made to an endpoint.
+#[derive(Clone, Debug, PartialEq)]
+pub struct EndpointCall {
+    pub selector: String,
+    pub tool_key: String,
+    /// JSON text.
+    pub arguments: String,
+}
+
+type Answer = Box<dyn FnMut(&EndpointCall) -> Result<String, Error>>;
+
+/// What the host answers, and what it was told.
+pub struct Host {
+    pub context: Context,
+    pub cancelled: bool,
+    /// What is left of the call's time; 30 s unless set.
+    pub remaining: Duration,
+    /// Granted capability names; `check` looks at the name only.
+    pub granted: Vec<String>,
+    /// Time since the Unix epoch; zero unless set.
+    pub now: Duration,
+    pub endpoints: Vec<EndpointInfo>,
+    /// Fractions and messages, in order.
+    pub reports: Vec<(Option<f32>, String)>,
+    pub partials: Vec<Vec<u8>>,
+    pub endpoint_calls: Vec<EndpointCall>,
+    answer: Answer,
+}
+
+impl Default for Host {
+    fn default() -> Self {
+        Self {
+            context: Context {
+                call_id: "call_test".into(),
+                run_id: "run_test".into(),
+                thread_id: "thr_test".into(),
+                workspace_id: "personal".into(),
+                actor_id: "owner".into(),
+                locale: "en".into(),
+                deadline_ms: 30_000,
+                dry_run: false,
+                idempotency_key: "key_test".into(),
+                meta: Vec::new(),
+            },
+            cancelled: false,
+            remaining: Duration::from_secs(30),
+            granted: Vec::new(),
+            now: Duration::ZERO,
+            endpoints: Vec::new(),
+            reports: Vec::new(),
+            partials: Vec::new(),
+            endpoint_calls: Vec::new(),
+            answer: Box::new(|call| {
+                Err(Error::new("TOOL_NO_TARGET", format!("no endpoint offers `{}`", call.tool_key)))
+            }),
+        }
+    }
+}
+
+impl Host {
+    /// Sets what an endpoint answers: JSON text or an error.
+    pub fn on_endpoint_call(&mut self, answer: impl FnMut(&EndpointCall) -> Result<String, Error> + 'static) {
+        self.answer = Box::new(answer);
+    }
+}
+
+thread_local! {
+    static HOST: RefCell<Host> = RefCell::new(Host::default());
+}
+
+/// Reads or changes the script of this thread.
+pub fn host<R>(with: impl FnOnce(&mut Host) -> R) -> R {
+    HOST.with_borrow_mut(with)
+}
+
+pub(crate) mod call {
+    use super::{Context, host};
+
+    pub fn context() -> Context {
+        host(|host| host.context.clone())
+    }
+
+    pub fn cancelled() -> bool {
+        host(|host| host.cancelled)
+    }
+
+    pub fn remaining_ms() -> u64 {
+        host(|host| host.remaining.as_millis().try_into().unwrap_or(u64::MAX))
+    }
+}
+
+pub(crate) mod progress {
+    use super::host;
+    use crate::Error;
+
+    pub fn report(fraction: Option<f32>, message: &str) {
+        host(|host| host.reports.push((fraction, message.into())));
+    }
+
+    pub fn partial(bytes: &[u8]) -> Result<(), Error> {
+        host(|host| host.partials.push(bytes.into()));
+        Ok(())
+    }
+}
+
+pub(crate) mod capabilities {
+    use super::host;
+
+    pub fn granted() -> Vec<String> {
+        host(|host| host.granted.clone())
+    }
+
+    pub fn check(name: &str, _scope: &str) -> bool {
+        host(|host| host.granted.iter().any(|granted| granted == name))
+    }
+}
+
+pub(crate) mod endpoints {
+    use super::{EndpointCall, host};
+    use crate::Error;
+    use crate::endpoints::EndpointInfo;
+
+    #[expect(clippy::unnecessary_wraps, reason = "as the host has it")]
+    pub fn list(_tool_key: &str) -> Result<Vec<EndpointInfo>, Error> {
+        Ok(host(|host| host.endpoints.clone()))
+    }
+
+    pub fn call(selector: &str, tool_key: &str, arguments: &str) -> Result<String, Error> {
+        let call = EndpointCall {
+            selector: selector.into(),
+            tool_key: tool_key.into(),
+            arguments: arguments.into(),
+        };
+        host(|host| {
+            let answer = (host.answer)(&call);
+            host.endpoint_calls.push(call);
+            answer
+        })
+    }
+}
+
+pub(crate) mod clock {
+    use std::time::Duration;
+
+    pub fn since_epoch() -> Duration {
+        super::host(|host| host.now)
+    }
+}

@@ -1,1 +1,24 @@
-//! berth-store
+//! Core's store port in SQL, for SQLite and PostgreSQL.
+//!
+//! Every statement is written once: both dialects take the same text, `$1` parameters included, through
+//! `sqlx::Any`. One file per aggregate; a new one is a repository trait in core, a file here, a migration, and its
+//! stories in the contract suite, which runs on both databases.
+
+mod approval;
+mod delivery;
+mod endpoint;
+mod error;
+mod event;
+mod message;
+mod operation;
+mod plugin;
+mod row;
+mod run;
+mod session;
+mod sql;
+mod thread;
+mod url;
+mod workspace;
+
+pub use sql::SqlStore;
+pub use url::DatabaseUrl;

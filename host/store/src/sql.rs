@@ -1,0 +1,286 @@
+//! Opening a database, its transactions, its migrations.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use berth_core::port::store::{Store, StoreError, StoreHealth, Tx};
+use sqlx::any::{AnyPoolOptions, AnyRow};
+use sqlx::migrate::{MigrateError, Migrator};
+use sqlx::{Any, AnyConnection, AnyPool, Connection, Executor, Transaction};
+
+use crate::DatabaseUrl;
+use crate::error::translate;
+
+static MIGRATIONS: Migrator = sqlx::migrate!("../../migrations");
+
+/// Connections that read at the same time.
+const READERS: u32 = 8;
+/// Connections of one host to PostgreSQL.
+const POSTGRES_CONNECTIONS: u32 = 24;
+/// How long a use case waits for a connection.
+const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// A database that is open and has the newest schema.
+pub struct SqlStore {
+    kind: Kind,
+    readers: AnyPool,
+    writers: AnyPool,
+    /// The most pages of a SQLite file, 0 for no limit; every new writer is told.
+    max_pages: Arc<AtomicU64>,
+    /// Held while the store lives: one host per file.
+    _lock: Option<File>,
+    /// Removed with the store, for one that was opened in memory.
+    _folder: Option<tempfile::TempDir>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Sqlite,
+    Postgres,
+}
+
+impl SqlStore {
+    /// Opens the database and brings it to the newest schema.
+    ///
+    /// Fails with `InUse` when another host has the file, `NewerSchema` when a newer berth wrote it.
+    pub async fn open(url: &DatabaseUrl) -> Result<Self, StoreError> {
+        sqlx::any::install_default_drivers();
+        match url {
+            DatabaseUrl::Sqlite(path) => Self::open_sqlite(path, None).await,
+            DatabaseUrl::Postgres(url) => Self::open_postgres(url).await,
+        }
+    }
+
+    /// A database that is gone with its store; for tests of what stands on it.
+    pub async fn open_in_memory() -> Result<Self, StoreError> {
+        sqlx::any::install_default_drivers();
+        let shm = Path::new("/dev/shm");
+        let folder = if shm.is_dir() { tempfile::tempdir_in(shm) } else { tempfile::tempdir() };
+        let folder = folder.map_err(|source| StoreError::Unavailable {
+            message: "no temporary folder".to_owned(),
+            source: Some(Box::new(source)),
+        })?;
+        let path = folder.path().join("berth.db");
+        Self::open_sqlite(&path, Some(folder)).await
+    }
+
+    async fn open_sqlite(path: &Path, folder: Option<tempfile::TempDir>) -> Result<Self, StoreError> {
+        let lock = lock(path)?;
+        let url = format!("sqlite:{}?mode=rwc", path.display());
+        // A commit survives the kill of the process; FULL makes it survive the loss of power as well.
+        let max_pages = Arc::new(AtomicU64::new(0));
+        let writers = sqlite_pool(&url, 1, "PRAGMA synchronous = FULL", max_pages.clone()).await?;
+        migrate(&writers).await?;
+        let readers = sqlite_pool(&url, READERS, "PRAGMA query_only = ON", max_pages.clone()).await?;
+        Ok(Self { kind: Kind::Sqlite, readers, writers, max_pages, _lock: Some(lock), _folder: folder })
+    }
+
+    async fn open_postgres(url: &str) -> Result<Self, StoreError> {
+        let pool = AnyPoolOptions::new()
+            .max_connections(POSTGRES_CONNECTIONS)
+            .acquire_timeout(ACQUIRE_TIMEOUT)
+            .connect(url)
+            .await
+            .map_err(translate)?;
+        migrate(&pool).await?;
+        let max_pages = Arc::default();
+        Ok(Self {
+            kind: Kind::Postgres,
+            readers: pool.clone(),
+            writers: pool,
+            max_pages,
+            _lock: None,
+            _folder: None,
+        })
+    }
+
+    /// Lets a SQLite file grow to `bytes` and no further; a write beyond fails with `DiskFull`.
+    ///
+    /// Does nothing on PostgreSQL, where quotas belong to the server.
+    pub async fn limit_bytes(&self, bytes: u64) -> Result<(), StoreError> {
+        if self.kind == Kind::Sqlite {
+            let mut connection = self.writers.acquire().await.map_err(translate)?;
+            let page =
+                sqlx::query("PRAGMA page_size").fetch_one(&mut *connection).await.map_err(translate)?;
+            let pages = (bytes / u64::try_from(number(&page)?.max(1)).unwrap_or(1)).max(1);
+            self.max_pages.store(pages, Ordering::Relaxed);
+            limit_pages(&mut connection, pages).await.map_err(translate)?;
+        }
+        Ok(())
+    }
+
+    /// Ends every connection. A store that is dropped without it loses nothing.
+    pub async fn close(&self) {
+        self.readers.close().await;
+        self.writers.close().await;
+    }
+}
+
+async fn sqlite_pool(
+    url: &str,
+    connections: u32,
+    mode: &'static str,
+    max_pages: Arc<AtomicU64>,
+) -> Result<AnyPool, StoreError> {
+    AnyPoolOptions::new()
+        .max_connections(connections)
+        .acquire_timeout(ACQUIRE_TIMEOUT)
+        .after_connect(move |connection, _| {
+            let max_pages = max_pages.load(Ordering::Relaxed);
+            Box::pin(async move {
+                for pragma in [
+                    "PRAGMA busy_timeout = 10000",
+                    "PRAGMA journal_mode = WAL",
+                    "PRAGMA foreign_keys = ON",
+                    "PRAGMA temp_store = MEMORY",
+                    mode,
+                ] {
+                    connection.execute(pragma).await?;
+                }
+                limit_pages(connection, max_pages).await
+            })
+        })
+        .connect(url)
+        .await
+        .map_err(translate)
+}
+
+async fn limit_pages(connection: &mut AnyConnection, pages: u64) -> Result<(), sqlx::Error> {
+    if pages > 0 {
+        connection.execute(sqlx::AssertSqlSafe(format!("PRAGMA max_page_count = {pages}"))).await?;
+    }
+    Ok(())
+}
+
+/// Takes the lock beside the file. The lock goes with the process, however that ends.
+fn lock(path: &Path) -> Result<File, StoreError> {
+    let beside = PathBuf::from(format!("{}.lock", path.display()));
+    let unavailable = |source: std::io::Error| StoreError::Unavailable {
+        message: format!("{} cannot be opened", beside.display()),
+        source: Some(Box::new(source)),
+    };
+    let file = File::options().create(true).truncate(false).write(true).open(&beside).map_err(unavailable)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(std::fs::TryLockError::WouldBlock) => Err(StoreError::InUse { path: path.display().to_string() }),
+        Err(std::fs::TryLockError::Error(source)) => Err(unavailable(source)),
+    }
+}
+
+async fn migrate(pool: &AnyPool) -> Result<(), StoreError> {
+    match MIGRATIONS.run(pool).await {
+        Ok(()) => Ok(()),
+        Err(MigrateError::VersionMissing(found)) => Err(StoreError::NewerSchema { found, known: newest() }),
+        Err(MigrateError::Execute(error)) => match translate(error) {
+            StoreError::Sql { source } => Err(StoreError::Migration { source }),
+            known => Err(known),
+        },
+        Err(error) => Err(StoreError::Migration { source: Box::new(error) }),
+    }
+}
+
+fn newest() -> i64 {
+    MIGRATIONS.iter().map(|migration| migration.version).max().unwrap_or(0)
+}
+
+#[async_trait]
+impl Store for SqlStore {
+    async fn read(&self) -> Result<Box<dyn Tx>, StoreError> {
+        let tx = match self.kind {
+            Kind::Sqlite => self.readers.begin().await,
+            Kind::Postgres => {
+                self.readers.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await
+            }
+        };
+        Ok(Box::new(SqlTx { kind: self.kind, tx: tx.map_err(translate)? }))
+    }
+
+    async fn write(&self) -> Result<Box<dyn Tx>, StoreError> {
+        let tx = match self.kind {
+            // A transaction that reads first and writes later could lose its right to write in between.
+            Kind::Sqlite => match self.writers.begin_with("BEGIN IMMEDIATE").await {
+                // SQLite ends a transaction by itself when the disk is full; the connection still counts it as open
+                // and is of no more use.
+                Err(sqlx::Error::InvalidSavePointStatement) => {
+                    self.writers.acquire().await.map_err(translate)?.close().await.map_err(translate)?;
+                    self.writers.begin_with("BEGIN IMMEDIATE").await
+                }
+                begun => begun,
+            },
+            Kind::Postgres => self.writers.begin().await,
+        };
+        Ok(Box::new(SqlTx { kind: self.kind, tx: tx.map_err(translate)? }))
+    }
+
+    async fn health(&self) -> StoreHealth {
+        let kind = match self.kind {
+            Kind::Sqlite => "sqlite",
+            Kind::Postgres => "postgres",
+        };
+        let ok = match self.readers.acquire().await {
+            Ok(mut connection) => connection.ping().await.is_ok(),
+            Err(_) => false,
+        };
+        StoreHealth { kind, schema_version: newest(), ok }
+    }
+}
+
+/// A transaction; the repositories of all aggregates are implemented on it, a file each.
+pub(crate) struct SqlTx {
+    pub(crate) kind: Kind,
+    pub(crate) tx: Transaction<'static, Any>,
+}
+
+#[async_trait]
+impl Tx for SqlTx {
+    async fn commit(self: Box<Self>) -> Result<(), StoreError> {
+        self.tx.commit().await.map_err(translate)
+    }
+}
+
+/// Runs a statement and yields how many rows it touched.
+macro_rules! execute {
+    ($tx:expr, $sql:expr $(, $value:expr)* $(,)?) => {
+        sqlx::query($sql)$(.bind($value))*.execute(&mut *$tx.tx).await.map(|done| done.rows_affected())
+            .map_err($crate::error::translate)
+    };
+}
+
+/// Runs a query and reads every row with `read`.
+macro_rules! select {
+    ($tx:expr, $read:expr, $sql:expr $(, $value:expr)* $(,)?) => {
+        match sqlx::query($sql)$(.bind($value))*.fetch_all(&mut *$tx.tx).await {
+            Ok(rows) => rows.iter().map($read).collect::<Result<Vec<_>, berth_core::port::store::StoreError>>(),
+            Err(error) => Err($crate::error::translate(error)),
+        }
+    };
+}
+
+/// Runs a query and reads the one row there may be with `read`.
+macro_rules! lookup {
+    ($tx:expr, $read:expr, $sql:expr $(, $value:expr)* $(,)?) => {
+        match sqlx::query($sql)$(.bind($value))*.fetch_optional(&mut *$tx.tx).await {
+            Ok(row) => row.as_ref().map($read).transpose(),
+            Err(error) => Err($crate::error::translate(error)),
+        }
+    };
+}
+
+/// Joins pieces of our own text into a statement; values never go this way.
+macro_rules! sql {
+    ($($piece:expr),+ $(,)?) => {
+        sqlx::AssertSqlSafe([$($piece),+].concat())
+    };
+}
+
+pub(crate) use {execute, lookup, select, sql};
+
+/// The first column of `row`, a number.
+pub(crate) fn number(row: &AnyRow) -> Result<i64, StoreError> {
+    use sqlx::Row as _;
+    row.try_get(0).map_err(translate)
+}

@@ -1,0 +1,50 @@
+//! The contract of core's store port, told to SQLite and to PostgreSQL in the same run.
+
+#![allow(clippy::unwrap_used, reason = "a failed set-up is a failed test")]
+
+mod fixture;
+mod queue;
+mod round_trip;
+mod rules;
+mod sqlite;
+
+use fixture::Fixture;
+
+/// Runs every story on both databases.
+macro_rules! stories {
+    ($($module:ident :: $story:ident),+ $(,)?) => {
+        mod on_sqlite {
+            $(#[tokio::test(flavor = "multi_thread")]
+            async fn $story() {
+                let fixture = super::Fixture::sqlite().await;
+                super::$module::$story(&fixture).await;
+            })+
+        }
+        mod on_postgres {
+            $(#[tokio::test(flavor = "multi_thread")]
+            async fn $story() {
+                let fixture = super::Fixture::postgres().await;
+                super::$module::$story(&fixture).await;
+                fixture.remove().await;
+            })+
+        }
+    };
+}
+
+stories! {
+    round_trip::every_aggregate_reads_back_as_it_was_written,
+    round_trip::lists_are_filtered_bounded_and_in_order,
+    rules::the_same_message_sent_by_twenty_at_once_is_stored_once,
+    rules::a_default_thread_is_made_once_per_workspace_and_key,
+    rules::a_transaction_that_is_dropped_leaves_nothing,
+    rules::a_final_operation_is_never_overwritten,
+    rules::an_approval_is_decided_once,
+    rules::a_snapshot_disables_what_it_does_not_list,
+    rules::readers_see_what_is_committed_while_a_writer_is_at_work,
+    rules::a_database_of_a_newer_version_is_refused,
+    rules::a_row_that_nobody_writes_is_named,
+    queue::cursors_have_no_gap_and_appear_in_order,
+    queue::many_takers_take_each_run_once_and_one_of_a_thread,
+    queue::a_waiting_run_holds_its_thread,
+    queue::due_deliveries_come_in_order_and_a_crash_releases_them,
+}

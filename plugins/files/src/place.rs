@@ -1,0 +1,69 @@
+//! A path as the model names it, and where it is for the standard library.
+
+use std::path::PathBuf;
+
+use crate::Error;
+use crate::failure::failure;
+
+/// A path below the root, free of `.` and `..`.
+#[derive(Clone, Debug)]
+pub struct Place {
+    /// Absolute, for people: `/notes/today.md`.
+    pub path: String,
+    /// For the standard library.
+    pub real: PathBuf,
+}
+
+impl Place {
+    /// Relative paths start at `/`. Fails with `invalid_path`, or `denied` when `..` leads above `/`.
+    pub fn new(path: &str) -> Result<Self, Error> {
+        if path.is_empty() || path.contains('\0') {
+            return Err(failure("invalid_path", "a path must not be empty and holds no NUL".into()));
+        }
+        let mut parts = Vec::new();
+        for part in path.split('/') {
+            match part {
+                "" | "." => {}
+                ".." => {
+                    if parts.pop().is_none() {
+                        let message =
+                            format!("`{path}` leads out of the granted folders, which all lie below `/`");
+                        return Err(failure("denied", message));
+                    }
+                }
+                name => parts.push(name),
+            }
+        }
+        let mut real = root();
+        real.extend(&parts);
+        Ok(Self { path: format!("/{}", parts.join("/")), real })
+    }
+
+    /// An entry of this folder.
+    pub fn join(&self, name: &str) -> Self {
+        Self { path: format!("{}/{name}", self.path.trim_end_matches('/')), real: self.real.join(name) }
+    }
+
+    /// The folder it is in, or `/`.
+    pub fn folder(&self) -> &str {
+        match self.path.rsplit_once('/') {
+            Some(("", _)) | None => "/",
+            Some((folder, _)) => folder,
+        }
+    }
+
+    /// The last part, empty for `/`.
+    pub fn name(&self) -> &str {
+        self.path.rsplit_once('/').map_or("", |(_, name)| name)
+    }
+}
+
+#[cfg(not(test))]
+fn root() -> PathBuf {
+    PathBuf::from("/")
+}
+
+#[cfg(test)]
+fn root() -> PathBuf {
+    crate::tests::root()
+}

@@ -1,13 +1,18 @@
 //! `cargo xtask`: sets up what berth needs and runs it, or its tests.
 
 mod aimock;
+mod component;
 mod debian;
+mod files;
+mod guest;
+mod guests;
 mod postgres;
 mod step;
 mod test;
+mod toolchain;
 
 use std::path::PathBuf;
-use std::process::ExitCode;
+use std::process::{Command, ExitCode};
 
 use clap::{Parser, Subcommand};
 
@@ -20,6 +25,8 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Task {
+    /// Builds the plugins and the guests of the tests to WebAssembly.
+    Guests(guests::Options),
     /// Installs what the tests need, starts it, runs everything.
     Test(test::Options),
 }
@@ -27,6 +34,7 @@ enum Task {
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let done = match arguments.task {
+        Task::Guests(options) => guests::run(&options),
         Task::Test(options) => test::run(&options),
     };
     match done {
@@ -42,4 +50,11 @@ fn main() -> ExitCode {
 fn root() -> PathBuf {
     let here = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
     here.parent().map(PathBuf::from).unwrap_or(here)
+}
+
+/// The cargo that runs us, at the root of the workspace.
+fn cargo() -> Command {
+    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command.current_dir(root());
+    command
 }

@@ -1,7 +1,7 @@
 //! Running commands, and telling what is going on.
 
 use std::process::{Command, Stdio};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
 
@@ -35,6 +35,31 @@ pub fn quietly(what: &str, command: &mut Command) -> anyhow::Result<String> {
         bail!("{what} ended with {}:\n{text}{}", output.status, String::from_utf8_lossy(&output.stderr));
     }
     Ok(text)
+}
+
+/// Runs `command` with its output shown, and ends it when it takes longer than `limit`.
+pub fn within(limit: Duration, what: &str, command: &mut Command) -> anyhow::Result<()> {
+    let program = command.get_program().to_owned();
+    let mut child = command
+        .stdin(Stdio::null())
+        .spawn()
+        .with_context(|| format!("{} cannot be started", program.display()))?;
+    let begin = Instant::now();
+    let status = loop {
+        if let Some(status) = child.try_wait()? {
+            break status;
+        }
+        if begin.elapsed() > limit {
+            child.kill()?;
+            child.wait()?;
+            bail!("{what} took longer than {} s", limit.as_secs());
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    };
+    if !status.success() {
+        bail!("{what} ended with {status}");
+    }
+    Ok(())
 }
 
 /// Whether `program` is on the path and answers `--version`.

@@ -1,10 +1,8 @@
 //! `cargo xtask test`.
 
-use std::process::Command;
-
 use clap::Args;
 
-use crate::{aimock, postgres, step};
+use crate::{aimock, guests, postgres, step};
 
 /// What to run.
 #[derive(Args)]
@@ -19,27 +17,34 @@ pub struct Options {
 
 /// Sets up and runs everything; the first failure ends it.
 pub fn run(options: &Options) -> anyhow::Result<()> {
-    let cargo = || {
-        let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-        command.current_dir(crate::root());
-        command
-    };
     if !options.skip_lint {
-        step::run("checking the format", cargo().args(["fmt", "--all", "--check"]))?;
+        step::run("checking the format", crate::cargo().args(["fmt", "--all", "--check"]))?;
         step::run(
             "linting",
-            cargo().args(["clippy", "--workspace", "--all-targets", "--quiet", "--", "-D", "warnings"]),
+            crate::cargo().args([
+                "clippy",
+                "--workspace",
+                "--all-targets",
+                "--quiet",
+                "--",
+                "-D",
+                "warnings",
+            ]),
         )?;
     }
     if options.runner.is_empty() {
-        step::run("testing the documentation", cargo().args(["test", "--doc", "--workspace", "--quiet"]))?;
+        step::run(
+            "testing the documentation",
+            crate::cargo().args(["test", "--doc", "--workspace", "--quiet"]),
+        )?;
     }
+    guests::all()?;
     let script = aimock::install()?;
     let cluster = postgres::Cluster::start()?;
     // The tests run in our process group: an interrupt ends them, and we live on to stop the cluster.
     ctrlc::set_handler(|| step::say("interrupted: stopping"))?;
 
-    let mut tests = cargo();
+    let mut tests = crate::cargo();
     if step::has("cargo-nextest") {
         tests.args(["nextest", "run", "--workspace", "--no-fail-fast"]);
     } else {
@@ -47,6 +52,8 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
         tests.args(["test", "--workspace", "--all-targets", "--no-fail-fast"]);
     }
     tests.args(&options.runner).env("BERTH_AIMOCK", script).env("BERTH_TEST_POSTGRES_URL", cluster.url());
+    let target = crate::root().join("target");
+    tests.env("BERTH_PLUGINS", target.join("plugins")).env("BERTH_FIXTURES", target.join("fixtures"));
     // Traps and errors capture a backtrace each when this is set; the tests measure none of them.
     tests.env("RUST_BACKTRACE", "0");
     step::run("testing", &mut tests)?;

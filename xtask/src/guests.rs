@@ -1,0 +1,169 @@
+//! `cargo xtask guests`: builds the components that have changed.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::process::Command;
+
+use anyhow::{Context, bail};
+use clap::Args;
+
+use crate::guest::{Guest, Kind, STACK_BYTES};
+use crate::toolchain::{self, Choice, Toolchain};
+use crate::{component, files, step};
+
+/// What to build, and with what.
+#[derive(Args, Default)]
+pub struct Options {
+    /// Names of guests; all when none is given.
+    names: Vec<String>,
+    /// The compiler to use; by default the first that works.
+    #[arg(long, env = "BERTH_GUEST_TOOLCHAIN")]
+    toolchain: Option<Choice>,
+}
+
+/// Builds what `options` names.
+pub fn run(options: &Options) -> anyhow::Result<()> {
+    let guests = Guest::all(&crate::root())?;
+    if let Some(name) = options.names.iter().find(|name| !guests.iter().any(|guest| guest.name == **name)) {
+        bail!("there is no guest `{name}` in plugins/ or tests/guests/");
+    }
+    let wanted = |guest: &&Guest| options.names.is_empty() || options.names.contains(&guest.name);
+    build(guests.iter().filter(wanted).collect(), options.toolchain)?;
+    if options.names.is_empty() {
+        remove_strangers(&guests)?;
+    }
+    Ok(())
+}
+
+/// Builds everything.
+pub fn all() -> anyhow::Result<()> {
+    run(&Options { names: Vec::new(), toolchain: from_environment()? })
+}
+
+fn from_environment() -> anyhow::Result<Option<Choice>> {
+    let Ok(name) = std::env::var("BERTH_GUEST_TOOLCHAIN") else { return Ok(None) };
+    match <Choice as clap::ValueEnum>::from_str(&name, false) {
+        Ok(choice) => Ok(Some(choice)),
+        Err(_) => bail!("BERTH_GUEST_TOOLCHAIN is `rustup` or `debian`, not `{name}`"),
+    }
+}
+
+fn build(guests: Vec<&Guest>, forced: Option<Choice>) -> anyhow::Result<()> {
+    let target = crate::root().join("target");
+    let shared = Guest::shared_fingerprint(&crate::root())?;
+    let mut changed = Vec::new();
+    for guest in &guests {
+        let fingerprint = guest.fingerprint(&shared)?;
+        let known = std::fs::read_to_string(guest.stamp(&target)).is_ok_and(|stamp| stamp == fingerprint);
+        if !known || !guest.component(&target).exists() {
+            changed.push((*guest, fingerprint));
+        }
+    }
+    if changed.is_empty() {
+        step::say(&format!("guests: all {} are up to date", guests.len()));
+        return Ok(());
+    }
+    let toolchain = Toolchain::choose(forced)?;
+    let names: Vec<_> = changed.iter().map(|(guest, _)| guest.name.as_str()).collect();
+    step::say(&format!(
+        "guests: building {} of {}: {}{}",
+        names.len(),
+        guests.len(),
+        names.join(", "),
+        toolchain.remark()
+    ));
+    let begin = std::time::Instant::now();
+    compile(&toolchain, changed.iter().map(|(guest, _)| *guest))?;
+    for (guest, fingerprint) in &changed {
+        finish(guest, &toolchain, &target).with_context(|| format!("guest `{}`", guest.name))?;
+        files::write(&guest.stamp(&target), fingerprint.as_bytes())?;
+    }
+    step::say(&format!("guests: {} built in {:.1} s", changed.len(), begin.elapsed().as_secs_f32()));
+    Ok(())
+}
+
+/// Has cargo make the core modules.
+fn compile<'a>(toolchain: &Toolchain, guests: impl Iterator<Item = &'a Guest>) -> anyhow::Result<()> {
+    let mut together: BTreeMap<&str, Vec<&Guest>> = BTreeMap::new();
+    for guest in guests {
+        let target = toolchain.target(guest);
+        if !guest.also_library && guest.stack_bytes == STACK_BYTES {
+            together.entry(target).or_default().push(guest);
+            continue;
+        }
+        // Cargo leaves link-time optimisation out for a crate that is a Rust library as well, so it must not be.
+        let mut cargo = cargo("rustc");
+        cargo.args(["--lib", "--crate-type", "cdylib", "--package", &guest.package]);
+        toolchain.prepare(&mut cargo, target);
+        if guest.stack_bytes != STACK_BYTES {
+            cargo.arg("--").arg(format!("-Clink-arg=-zstack-size={}", guest.stack_bytes));
+        }
+        succeed(&mut cargo, &guest.name)?;
+    }
+    for (target, guests) in together {
+        let mut cargo = cargo("build");
+        cargo.arg("--lib");
+        for guest in &guests {
+            cargo.args(["--package", &guest.package]);
+        }
+        toolchain.prepare(&mut cargo, target);
+        let names: Vec<_> = guests.iter().map(|guest| guest.name.as_str()).collect();
+        succeed(&mut cargo, &names.join(", "))?;
+    }
+    Ok(())
+}
+
+fn cargo(command: &str) -> Command {
+    let mut cargo = crate::cargo();
+    cargo.args([command, "--quiet"]);
+    cargo
+}
+
+fn succeed(cargo: &mut Command, names: &str) -> anyhow::Result<()> {
+    let status = cargo.status().context("cargo cannot be started")?;
+    if !status.success() {
+        bail!("building {names} failed ({status})");
+    }
+    Ok(())
+}
+
+/// Makes the component of a module, and puts beside it what the host reads.
+fn finish(guest: &Guest, toolchain: &Toolchain, target: &Path) -> anyhow::Result<()> {
+    let triple = toolchain.target(guest);
+    let module = toolchain::target_folder().join(triple).join("guest").join(guest.module_name());
+    let component = component::encode(files::read(&module)?, Toolchain::needs_adapter(triple))?;
+    let place = guest.component(target);
+    if guest.kind == Kind::Plugin {
+        let folder = target.join("plugins").join(&guest.name);
+        files::write(&folder.join("plugin.toml"), &files::read(&guest.folder.join("plugin.toml"))?)?;
+        // The compiler drops doc comments; the host takes them from here.
+        files::mirror(&guest.folder.join("wit"), &folder.join("wit"))?;
+        for extra in ["grants.toml", "config.schema.json"] {
+            let from = guest.folder.join(extra);
+            if from.exists() {
+                files::write(&folder.join(extra), &files::read(&from)?)?;
+            } else {
+                files::remove(&folder.join(extra))?;
+            }
+        }
+    }
+    files::write(&place, &component)
+}
+
+/// Removes what was built from folders that are gone, so that no test and no host finds it.
+fn remove_strangers(guests: &[Guest]) -> anyhow::Result<()> {
+    let target = crate::root().join("target");
+    for (kind, folder) in [(Kind::Plugin, "plugins"), (Kind::Fixture, "fixtures")] {
+        let folder = target.join(folder);
+        for entry in std::fs::read_dir(&folder).into_iter().flatten() {
+            let path = entry?.path();
+            let ours = |guest: &Guest| {
+                guest.kind == kind && path.file_stem().is_some_and(|stem| *stem == *guest.name)
+            };
+            if !guests.iter().any(ours) {
+                files::remove(&path)?;
+            }
+        }
+    }
+    Ok(())
+}

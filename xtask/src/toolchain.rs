@@ -1,0 +1,191 @@
+//! The compiler for guests: which of the ways to have one works on this machine.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use clap::ValueEnum;
+
+use crate::guest::{Guest, STACK_BYTES};
+use crate::{debian, step};
+
+const WASIP2: &str = "wasm32-wasip2";
+const WASIP1: &str = "wasm32-wasip1";
+const BARE: &str = "wasm32-unknown-unknown";
+
+/// The download is some 20 MB; a server that cannot be reached answers much sooner.
+const DOWNLOAD: Duration = Duration::from_secs(120);
+
+const LIBRARY_SOURCE: &str = "/usr/lib/rustlib/src/rust/library/std/Cargo.toml";
+const DEBIAN_RUSTC: &str = "/usr/bin/rustc";
+const WASI_LIBC: &str = "/usr/lib/wasm32-wasi";
+
+/// A way to a compiler, to force one.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Choice {
+    /// The target of the Rust tool chain in use, added by rustup when it is missing.
+    Rustup,
+    /// Debian's compiler with the source of its standard library.
+    Debian,
+}
+
+/// A compiler for guests.
+pub enum Toolchain {
+    /// The standard library for WASI is there; `bare` tells whether also the one without WASI is.
+    Installed { bare: bool },
+    /// The standard library is built from source.
+    Debian { linker: PathBuf },
+}
+
+impl Toolchain {
+    /// Finds or makes one, and says which and why.
+    pub fn choose(forced: Option<Choice>) -> anyhow::Result<Self> {
+        let rustc = Rustc::ask()?;
+        if forced != Some(Choice::Debian) {
+            if rustc.has(WASIP2) {
+                step::say(&format!("guests: the Rust target {WASIP2} is installed"));
+                return Ok(Self::Installed { bare: rustc.has(BARE) });
+            }
+            step::say(&format!("guests: the Rust target {WASIP2} is missing, asking rustup for it"));
+            match add_target() {
+                Ok(()) => {
+                    step::say(&format!("guests: rustup has added {WASIP2}"));
+                    return Ok(Self::Installed { bare: rustc.has(BARE) });
+                }
+                Err(error) if forced.is_some() || !cfg!(target_os = "linux") => {
+                    return Err(error.context(format!(
+                        "plugins need the Rust target {WASIP2}: run `rustup target add {WASIP2}` while online"
+                    )));
+                }
+                Err(error) => step::say(&format!("guests: rustup cannot ({error:#})")),
+            }
+        }
+        let toolchain = Self::debian(&rustc).with_context(|| {
+            format!(
+                "plugins need the Rust target {WASIP2} (`rustup target add {WASIP2}`) or Debian's rustc-web"
+            )
+        })?;
+        step::say("guests: building with Debian's rustc and the source of its standard library");
+        Ok(toolchain)
+    }
+
+    fn debian(rustc: &Rustc) -> anyhow::Result<Self> {
+        if !cfg!(target_os = "linux") {
+            bail!("there is no Debian on this system");
+        }
+        let mut missing = Vec::new();
+        if !Path::new(DEBIAN_RUSTC).exists() {
+            missing.push("rustc-web");
+        }
+        if !Path::new(LIBRARY_SOURCE).exists() {
+            missing.push("rust-web-src");
+        }
+        if !Path::new(WASI_LIBC).join("libc.a").exists() {
+            missing.push("wasi-libc");
+        }
+        if !missing.is_empty() {
+            debian::install(&missing)?;
+        }
+        if !Path::new(LIBRARY_SOURCE).exists() {
+            bail!("rust-web-src is installed, but {LIBRARY_SOURCE} is not there");
+        }
+        let linker = match rustc.linker() {
+            Some(linker) => linker,
+            None => {
+                debian::install(&["lld"])?;
+                "wasm-ld".into()
+            }
+        };
+        Ok(Self::Debian { linker })
+    }
+
+    /// Why the first build takes longer, if it does.
+    pub fn remark(&self) -> &'static str {
+        match self {
+            Self::Installed { .. } => "",
+            Self::Debian { .. } => "; the first time builds the standard library, about a minute",
+        }
+    }
+
+    /// The name of the target that `guest` is built for.
+    pub fn target(&self, guest: &Guest) -> &'static str {
+        match self {
+            Self::Installed { bare } if guest.wasi || !bare => WASIP2,
+            Self::Debian { .. } if guest.wasi => WASIP1,
+            Self::Installed { .. } | Self::Debian { .. } => BARE,
+        }
+    }
+
+    /// Whether a module for `target` calls WASI preview 1.
+    pub fn needs_adapter(target: &str) -> bool {
+        target == WASIP1
+    }
+
+    /// Adds to a `cargo build` or `cargo rustc` what this compiler needs for `target`.
+    pub fn prepare(&self, cargo: &mut Command, target: &str) {
+        let mut flags =
+            vec![format!("-Clink-arg=-zstack-size={STACK_BYTES}"), "-Clink-arg=--stack-first".to_owned()];
+        cargo.args(["--profile", "guest", "--target", target, "--target-dir"]).arg(target_folder());
+        if let Self::Debian { linker } = self {
+            cargo.arg("-Zbuild-std=std,panic_abort");
+            cargo.env("RUSTC", DEBIAN_RUSTC).env("RUSTC_BOOTSTRAP", "1");
+            let name = target.to_uppercase().replace('-', "_");
+            cargo.env(format!("CARGO_TARGET_{name}_LINKER"), linker);
+            if target == WASIP1 {
+                flags.push("-Clink-self-contained=no".to_owned());
+                flags.push(format!("-L{WASI_LIBC}"));
+            }
+        }
+        // The encoded form takes spaces, and beats what the caller's environment says of the host.
+        cargo.env("CARGO_ENCODED_RUSTFLAGS", flags.join("\x1f"));
+    }
+}
+
+/// Where cargo builds guests, away from the host.
+pub fn target_folder() -> PathBuf {
+    crate::root().join("target/guests")
+}
+
+/// What the compiler on the path says of itself.
+struct Rustc {
+    sysroot: PathBuf,
+    host: String,
+}
+
+impl Rustc {
+    fn ask() -> anyhow::Result<Self> {
+        let sysroot = step::quietly("rustc", Command::new("rustc").args(["--print", "sysroot"]))?;
+        let version = step::quietly("rustc", Command::new("rustc").arg("-vV"))?;
+        let host = version.lines().find_map(|line| line.strip_prefix("host: "));
+        let host = host.context("rustc does not say what it runs on")?.to_owned();
+        Ok(Self { sysroot: sysroot.trim().into(), host })
+    }
+
+    /// Whether the standard library for `target` is there.
+    fn has(&self, target: &str) -> bool {
+        let folder = self.sysroot.join("lib/rustlib").join(target).join("lib");
+        std::fs::read_dir(folder).is_ok_and(|mut files| {
+            files.any(|file| file.is_ok_and(|file| file.file_name().to_string_lossy().starts_with("libstd-")))
+        })
+    }
+
+    /// A linker for WebAssembly: the tool chain's own, else one on the path.
+    fn linker(&self) -> Option<PathBuf> {
+        let own = self.sysroot.join("lib/rustlib").join(&self.host).join("bin/rust-lld");
+        if own.exists() {
+            return Some(own);
+        }
+        ["rust-lld", "wasm-ld"].into_iter().find(|name| step::has(name)).map(PathBuf::from)
+    }
+}
+
+fn add_target() -> anyhow::Result<()> {
+    if !step::has("rustup") {
+        bail!("rustup is not installed");
+    }
+    let mut rustup = Command::new("rustup");
+    // One try: where there is no network, the next way should not wait for it.
+    rustup.args(["target", "add", WASIP2]).env("RUSTUP_MAX_RETRIES", "1");
+    step::within(DOWNLOAD, "rustup target add", &mut rustup)
+}

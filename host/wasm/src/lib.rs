@@ -1,1 +1,35 @@
-//! berth-wasm
+//! The plugin engine: WebAssembly components that can do only what the operator granted.
+//!
+//! [`inspect::inspect`] tells what a component is without running it, [`PluginEngine::load`] compiles it or takes it
+//! from the cache, [`LoadedPlugin::call`] runs one tool in a fresh instance within its limits, and [`PluginHost`] keeps
+//! the installed plugins and answers the ToolRouter of core.
+//!
+//! To serve one more interface: its capability in `capability`, its shell in `wit`, its line in
+//! `capability::classify`.
+
+pub mod call;
+pub mod capability;
+pub mod engine;
+pub mod error;
+pub mod inspect;
+pub mod limits;
+pub mod manifest;
+pub mod plugin;
+pub mod tool;
+pub mod value;
+pub mod wit;
+
+pub use call::{CallOutcome, Receipt, ToolInvocation};
+pub use engine::{EngineConfig, EngineStatus, PluginEngine, Pooling};
+pub use error::{CallError, EngineError, InstallError, LoadError};
+pub use inspect::{Docs, Inspection};
+pub use manifest::{Manifest, ManifestError};
+pub use plugin::{ComponentSource, DescribeError, LoadedPlugin, PluginSpec};
+pub use tool::{ToolDescription, ToolExport};
+
+use sha2::{Digest, Sha256};
+
+/// The lower-case hex SHA-256 of a component.
+pub fn digest(bytes: &[u8]) -> String {
+    hex::encode(Sha256::digest(bytes))
+}

@@ -1,0 +1,50 @@
+//! One call of a tool: a fresh store, the limits around it, and what came of it.
+
+pub mod meter;
+pub mod outcome;
+pub mod run;
+pub mod state;
+
+pub use outcome::{CallOutcome, Receipt};
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::Value;
+use tokio_util::sync::CancellationToken;
+
+use crate::capability::context::CallContext;
+use crate::capability::endpoint::{EndpointCaller, NoEndpoints};
+use crate::capability::grants::GrantView;
+use crate::capability::progress::{NoProgress, ProgressSink};
+
+/// A call on its way to a plugin.
+pub struct ToolInvocation {
+    /// The key of the tool: see [`crate::tool::ToolDescription::key`].
+    pub tool: String,
+    /// A JSON object.
+    pub arguments: Value,
+    pub context: CallContext,
+    pub grants: Arc<GrantView>,
+    pub progress: Arc<dyn ProgressSink>,
+    pub endpoints: Arc<dyn EndpointCaller>,
+    /// Cut to the wall limit of the plugin.
+    pub timeout: Duration,
+    pub cancel: CancellationToken,
+}
+
+impl ToolInvocation {
+    /// A call without grants, listeners and endpoints, and with the longest time that the plugin may take.
+    pub fn new(tool: impl Into<String>, arguments: Value, context: CallContext) -> Self {
+        Self {
+            tool: tool.into(),
+            arguments,
+            context,
+            grants: Arc::new(GrantView::nothing("")),
+            progress: Arc::new(NoProgress),
+            endpoints: Arc::new(NoEndpoints),
+            timeout: Duration::MAX,
+            cancel: CancellationToken::new(),
+        }
+    }
+}

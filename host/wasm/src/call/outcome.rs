@@ -1,0 +1,34 @@
+//! What came of a call.
+
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::capability::logs::LogLine;
+
+/// A finished call.
+#[derive(Debug, Clone, PartialEq)]
+pub struct CallOutcome {
+    pub content: Value,
+    /// The tool itself says that it failed; `content` tells why.
+    pub is_error: bool,
+    pub receipt: Receipt,
+}
+
+/// What a call has used.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub struct Receipt {
+    pub wall_us: u64,
+    /// Guest time, in steps of the epoch clock where it was long.
+    pub cpu_us: u64,
+    pub peak_memory_bytes: usize,
+    /// Calls of interfaces of ours.
+    pub host_calls: u64,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub logs: Vec<LogLine>,
+    #[serde(skip_serializing_if = "is_zero")]
+    pub dropped_log_lines: u64,
+}
+
+fn is_zero(number: &u64) -> bool {
+    *number == 0
+}

@@ -1,0 +1,296 @@
+//! From a prepared call to its outcome.
+
+use std::future::Future;
+use std::panic::AssertUnwindSafe;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use futures::FutureExt as _;
+use serde_json::Value;
+use tokio::sync::OwnedSemaphorePermit;
+use tokio_util::sync::CancellationToken;
+use wasmtime::component::{ComponentExportIndex, Val};
+use wasmtime::{Store, Trap, WasmBacktrace};
+use wasmtime_wasi::{FsPerms, I32Exit, WasiCtx};
+
+use super::meter::{Meter, Metered};
+use super::state::{self, Call, PluginState, Shared, Stop};
+use super::{CallOutcome, Receipt, ToolInvocation};
+use crate::capability::files::{self, Access, Folder};
+use crate::error::CallError;
+use crate::limits;
+use crate::plugin::Loaded;
+use crate::value::{BadValue, EncodeError, Encoder, FunctionShape, Shape};
+use crate::wit::v0_1::{Output, Request, WitError};
+
+/// What the guest is asked.
+pub(crate) enum Work {
+    Typed { function: ComponentExportIndex, shape: Arc<FunctionShape>, params: Vec<Val> },
+    Invoke { function: ComponentExportIndex, name: String, arguments: String, meta: Vec<(String, String)> },
+    Describe { function: ComponentExportIndex },
+}
+
+/// What the guest answered, before it is JSON.
+enum Answer {
+    Typed(Option<Val>, Arc<FunctionShape>),
+    Invoked(Result<Output, WitError>),
+    Described(Vec<u8>),
+}
+
+type Permits = (OwnedSemaphorePermit, OwnedSemaphorePermit);
+
+/// Runs `work` in a fresh store: on this task, or on a thread for files when the call has folders.
+pub(crate) async fn run(
+    plugin: Arc<Loaded>,
+    invocation: ToolInvocation,
+    work: Work,
+    permits: Permits,
+) -> Result<CallOutcome, CallError> {
+    let folders = files::folders(&invocation.grants);
+    if folders.is_empty() {
+        return contained(execute(plugin, invocation, work, None, permits)).await;
+    }
+    let engine = plugin.engine.clone();
+    engine
+        .inner
+        .files
+        .run(contained(execute(plugin, invocation, work, Some(folders), permits)))
+        .await
+        .unwrap_or_else(|gone| Err(CallError::Host { message: gone.to_string() }))
+}
+
+/// The text that a dynamic tool gets, when it is an object of sane size.
+pub(crate) fn dynamic_arguments(arguments: &Value) -> Result<String, BadValue> {
+    let bad = |message: &str| BadValue { pointer: String::new(), message: message.to_owned() };
+    if !arguments.is_object() {
+        return Err(bad("must be an object"));
+    }
+    let text = arguments.to_string();
+    if text.len() > limits::INPUT_BYTES { Err(bad("the arguments hold too much text")) } else { Ok(text) }
+}
+
+/// Keeps a panic of the host's own code inside the call.
+async fn contained<T>(call: impl Future<Output = Result<T, CallError>>) -> Result<T, CallError> {
+    AssertUnwindSafe(call).catch_unwind().await.unwrap_or_else(|panic| {
+        let message = panic
+            .downcast_ref::<&str>()
+            .map(|text| (*text).to_owned())
+            .or_else(|| panic.downcast_ref::<String>().cloned())
+            .unwrap_or_default();
+        tracing::error!(panic = %message, "the host failed while it served a plugin");
+        Err(CallError::Host { message })
+    })
+}
+
+async fn execute(
+    plugin: Arc<Loaded>,
+    invocation: ToolInvocation,
+    work: Work,
+    folders: Option<Vec<Folder>>,
+    _permits: Permits,
+) -> Result<CallOutcome, CallError> {
+    let start = Instant::now();
+    let wall = invocation.timeout.min(plugin.limits.wall);
+    let engine = &plugin.engine.inner;
+    let shared = Arc::new(Shared::new(
+        Meter::new(start, engine.config.tick),
+        start + wall,
+        plugin.limits.clone(),
+        invocation.cancel.clone(),
+    ));
+    let wasi = folders.map(|folders| with_folders(&shared, &folders)).transpose()?;
+    let call_id = invocation.context.call;
+    let call = Call {
+        context: Arc::new(invocation.context),
+        grants: invocation.grants,
+        progress: invocation.progress,
+        endpoints: invocation.endpoints,
+        clock: engine.config.clock.clone(),
+    };
+
+    let ended = {
+        let mut store = PluginState::new(shared.clone(), call, wasi)
+            .into_store(&engine.engine)
+            .map_err(|error| failed(&error, &shared, wall))?;
+        let mut guest = pin!(serve(&plugin, &mut store, work));
+        let metered = Metered { meter: &shared.meter, inner: guest.as_mut() };
+        tokio::select! {
+            biased;
+            answer = metered => Ended::Answered(answer),
+            () = tokio::time::sleep(wall) => Ended::TimedOut,
+            () = grace(&invocation.cancel) => Ended::Cancelled,
+        }
+    };
+
+    let (lines, dropped) = shared.logs.finish();
+    if !lines.is_empty() {
+        for line in &lines {
+            tracing::debug!(plugin.id = %plugin.id, call.id = %call_id, "guest: {}", line.text);
+        }
+        plugin.remember(&lines);
+    }
+    let receipt = Receipt {
+        wall_us: micros(start.elapsed()),
+        cpu_us: micros(shared.meter.total()),
+        peak_memory_bytes: shared.peak_memory(),
+        host_calls: shared.host_calls(),
+        logs: lines,
+        dropped_log_lines: dropped,
+    };
+    match ended {
+        Ended::TimedOut => Err(CallError::Timeout { seconds: wall.as_secs_f64() }),
+        Ended::Cancelled => Err(CallError::Cancelled),
+        Ended::Answered(_) if invocation.cancel.is_cancelled() => Err(CallError::Cancelled),
+        Ended::Answered(Err(error)) => Err(failed(&error, &shared, wall)),
+        Ended::Answered(Ok(answer)) => finished(answer, &shared, receipt),
+    }
+}
+
+enum Ended {
+    Answered(wasmtime::Result<Answer>),
+    TimedOut,
+    Cancelled,
+}
+
+async fn serve(plugin: &Loaded, store: &mut Store<PluginState>, work: Work) -> wasmtime::Result<Answer> {
+    let instance = plugin.pre.instantiate_async(&mut *store).await?;
+    match work {
+        Work::Typed { function, shape, params } => {
+            let Some(function) = instance.get_func(&mut *store, function) else {
+                wasmtime::bail!("the prepared function is gone");
+            };
+            let mut results = [Val::Bool(false)];
+            let used = usize::from(shape.result.is_some());
+            function.call_async(&mut *store, &params, &mut results[..used]).await?;
+            let [result] = results;
+            Ok(Answer::Typed((used == 1).then_some(result), shape))
+        }
+        Work::Invoke { function, name, arguments, meta } => {
+            let invoke =
+                instance.get_typed_func::<(Request,), (Result<Output, WitError>,)>(&mut *store, function)?;
+            let request = Request { name, arguments, meta };
+            let (answer,) = invoke.call_async(&mut *store, (request,)).await?;
+            Ok(Answer::Invoked(answer))
+        }
+        Work::Describe { function } => {
+            let describe = instance.get_typed_func::<(), (Vec<u8>,)>(&mut *store, function)?;
+            let (json,) = describe.call_async(&mut *store, ()).await?;
+            Ok(Answer::Described(json))
+        }
+    }
+}
+
+/// Ends when a cancelled guest has had its time to return.
+async fn grace(cancel: &CancellationToken) {
+    cancel.cancelled().await;
+    tokio::time::sleep(limits::CANCEL_GRACE).await;
+}
+
+fn with_folders(shared: &Shared, folders: &[Folder]) -> Result<WasiCtx, CallError> {
+    let mut builder = state::wasi_builder(&shared.logs);
+    // Before the folders: each takes the setting over when it is opened.
+    builder.allow_blocking_current_thread(true);
+    for folder in folders {
+        let unavailable = |message: String| CallError::Files { guest: folder.guest.clone(), message };
+        let host = folder.host.canonicalize().map_err(|error| unavailable(error.to_string()))?;
+        if !host.is_dir() {
+            return Err(unavailable("it is no folder".to_owned()));
+        }
+        let perms = match folder.access {
+            Access::ReadOnly => FsPerms::ReadOnly,
+            Access::ReadWrite => FsPerms::ReadWrite,
+        };
+        builder
+            .preopened_dir(&host, &folder.guest, perms)
+            .map_err(|error| unavailable(error.root_cause().to_string()))?;
+    }
+    Ok(builder.build())
+}
+
+fn finished(answer: Answer, shared: &Shared, receipt: Receipt) -> Result<CallOutcome, CallError> {
+    let limit = shared.limits.output_bytes;
+    let (content, is_error) = match answer {
+        Answer::Typed(None, _) => (Value::Null, false),
+        Answer::Typed(Some(value), shape) => typed(value, shape.result.as_ref(), limit)?,
+        Answer::Described(json) => {
+            if json.len() > limit {
+                return Err(CallError::OutputTooLarge { limit });
+            }
+            let text = String::from_utf8(json)
+                .map_err(|_| CallError::BadOutput { message: "it is no UTF-8".to_owned() })?;
+            (Value::String(text), false)
+        }
+        Answer::Invoked(Ok(output)) => {
+            if output.content.len() > limit {
+                return Err(CallError::OutputTooLarge { limit });
+            }
+            let content = serde_json::from_str(&output.content)
+                .map_err(|error| CallError::BadOutput { message: format!("it is no JSON: {error}") })?;
+            (content, output.is_error)
+        }
+        Answer::Invoked(Err(error)) => return Err(CallError::Tool { failure: error.into() }),
+    };
+    Ok(CallOutcome { content, is_error, receipt })
+}
+
+/// A `result` as the return is the outcome itself; anything else is the content.
+fn typed(value: Val, shape: Option<&Shape>, limit: usize) -> Result<(Value, bool), CallError> {
+    let mut encoder = Encoder::new(limit);
+    let mut encode = |shape: Option<&Shape>, value: Option<Box<Val>>| match (shape, value) {
+        (Some(shape), Some(value)) => encoder.value(shape, *value),
+        (None, None) => Ok(Value::Null),
+        _ => Err(EncodeError::Mismatch),
+    };
+    let encoded = match (shape, value) {
+        (Some(Shape::Result { ok, .. }), Val::Result(Ok(value))) => {
+            encode(ok.as_deref(), value).map(|content| (content, false))
+        }
+        (Some(Shape::Result { err, .. }), Val::Result(Err(value))) => {
+            encode(err.as_deref(), value).map(|content| (content, true))
+        }
+        (shape, value) => encode(shape, Some(Box::new(value))).map(|content| (content, false)),
+    };
+    encoded.map_err(|error| match error {
+        EncodeError::TooLarge { limit } => CallError::OutputTooLarge { limit },
+        EncodeError::Mismatch => CallError::BadOutput { message: error.to_string() },
+    })
+}
+
+/// Names what ended a guest.
+fn failed(error: &wasmtime::Error, shared: &Shared, wall: Duration) -> CallError {
+    match shared.stop() {
+        Stop::Cpu => return CallError::Cpu { seconds: shared.limits.cpu.as_secs_f64() },
+        Stop::Wall => return CallError::Timeout { seconds: wall.as_secs_f64() },
+        Stop::None => {}
+    }
+    if let Some(I32Exit(status)) = error.downcast_ref::<I32Exit>() {
+        return CallError::Exit { status: *status };
+    }
+    if error.downcast_ref::<wasmtime::PoolConcurrencyLimitError>().is_some() {
+        return CallError::Busy { what: "the engine", limit: limits::CALLS_PER_HOST };
+    }
+    // The type of this error is private to the engine; its text is all there is.
+    if error.root_cause().to_string().contains("fuel allocated for hostcalls") {
+        return CallError::Hostcall { limit: limits::HOSTCALL_BYTES };
+    }
+    let trap = error.downcast_ref::<Trap>();
+    if trap == Some(&Trap::StackOverflow) {
+        return CallError::Stack { limit_bytes: limits::STACK_BYTES };
+    }
+    if shared.was_short_of_memory() {
+        return CallError::Memory { limit: shared.limits.memory_bytes };
+    }
+    let frames = error
+        .downcast_ref::<WasmBacktrace>()
+        .map(|backtrace| {
+            backtrace.frames().iter().filter_map(|frame| frame.func_name().map(str::to_owned)).collect()
+        })
+        .unwrap_or_default();
+    let kind = trap.map_or_else(|| error.root_cause().to_string(), Trap::to_string);
+    CallError::Trap { kind, frames }
+}
+
+fn micros(span: Duration) -> u64 {
+    u64::try_from(span.as_micros()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,254 @@
+//! What the store of one call holds.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::time::Instant;
+
+use serde_json::Value;
+use tokio_util::sync::CancellationToken;
+use wasmtime::component::ResourceTable;
+use wasmtime::{ResourceLimiter, Store, UpdateDeadline};
+use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
+
+use super::meter::Meter;
+use crate::capability::CapabilityError;
+use crate::capability::context::CallContext;
+use crate::capability::endpoint::EndpointCaller;
+use crate::capability::grants::GrantView;
+use crate::capability::logs::{LogSink, Stream};
+use crate::capability::progress::ProgressSink;
+use crate::limits::{self, Limits};
+use crate::wit::wasi::Output;
+
+/// Why the host ended a guest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stop {
+    None = 0,
+    Cpu = 1,
+    Wall = 2,
+}
+
+/// What the store and the task around it share.
+pub struct Shared {
+    pub meter: Meter,
+    pub deadline: Instant,
+    pub limits: Limits,
+    pub logs: LogSink,
+    /// Set when the call is to end; imports that wait then return.
+    pub cancel: CancellationToken,
+    stop: AtomicU8,
+    host_calls: AtomicU64,
+    peak_memory: AtomicU64,
+    refused_memory: AtomicU64,
+}
+
+impl Shared {
+    pub fn new(meter: Meter, deadline: Instant, limits: Limits, cancel: CancellationToken) -> Self {
+        Self {
+            meter,
+            deadline,
+            limits,
+            logs: LogSink::default(),
+            cancel,
+            stop: AtomicU8::new(Stop::None as u8),
+            host_calls: AtomicU64::new(0),
+            peak_memory: AtomicU64::new(0),
+            refused_memory: AtomicU64::new(0),
+        }
+    }
+
+    /// Why the guest was interrupted.
+    pub fn stop(&self) -> Stop {
+        match self.stop.load(Ordering::Relaxed) {
+            1 => Stop::Cpu,
+            2 => Stop::Wall,
+            _ => Stop::None,
+        }
+    }
+
+    pub fn host_calls(&self) -> u64 {
+        self.host_calls.load(Ordering::Relaxed)
+    }
+
+    pub fn peak_memory(&self) -> usize {
+        usize::try_from(self.peak_memory.load(Ordering::Relaxed)).unwrap_or(usize::MAX)
+    }
+
+    /// Whether the guest was refused memory.
+    pub fn was_short_of_memory(&self) -> bool {
+        self.refused_memory.load(Ordering::Relaxed) > 0
+    }
+}
+
+/// The data of a store.
+pub struct PluginState {
+    /// Made when the guest first uses WASI, unless the call has folders.
+    wasi: Option<WasiCtx>,
+    table: ResourceTable,
+    memory: MemoryLimiter,
+    shared: Arc<Shared>,
+    call: Call,
+}
+
+/// The capabilities of a call.
+pub struct Call {
+    pub context: Arc<CallContext>,
+    pub grants: Arc<GrantView>,
+    pub progress: Arc<dyn ProgressSink>,
+    pub endpoints: Arc<dyn EndpointCaller>,
+    pub clock: Arc<dyn berth_core::port::clock::Clock>,
+}
+
+impl PluginState {
+    pub fn new(shared: Arc<Shared>, call: Call, wasi: Option<WasiCtx>) -> Self {
+        let memory = MemoryLimiter { shared: shared.clone(), total: 0, last: 0 };
+        Self { wasi, table: ResourceTable::new(), memory, shared, call }
+    }
+
+    /// A store with every limit set.
+    pub fn into_store(mut self, engine: &wasmtime::Engine) -> wasmtime::Result<Store<Self>> {
+        self.table.set_max_capacity(limits::HANDLES);
+        let mut store = Store::try_new(engine, self)?;
+        store.limiter(|state| &mut state.memory);
+        store.set_hostcall_fuel(limits::HOSTCALL_BYTES);
+        store.set_max_component_handles(limits::HANDLES);
+        store.set_epoch_deadline(1);
+        store.epoch_deadline_callback(|store| {
+            let shared = &store.data().shared;
+            let now = Instant::now();
+            let stop = if shared.meter.spent(now) > shared.limits.cpu {
+                Stop::Cpu
+            } else if now >= shared.deadline {
+                Stop::Wall
+            } else {
+                return Ok(UpdateDeadline::Yield(1));
+            };
+            shared.stop.store(stop as u8, Ordering::Relaxed);
+            Ok(UpdateDeadline::Interrupt)
+        });
+        Ok(store)
+    }
+
+    pub fn call_context(&self) -> &Arc<CallContext> {
+        &self.call.context
+    }
+
+    pub fn grants(&self) -> Arc<GrantView> {
+        self.call.grants.clone()
+    }
+
+    pub fn progress(&self) -> &Arc<dyn ProgressSink> {
+        &self.call.progress
+    }
+
+    pub fn endpoints(&self) -> &Arc<dyn EndpointCaller> {
+        &self.call.endpoints
+    }
+
+    pub fn cancel(&self) -> &CancellationToken {
+        &self.shared.cancel
+    }
+
+    pub fn count_host_call(&self) {
+        self.shared.host_calls.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Milliseconds until the host ends the call, 0 after that.
+    pub fn left_ms(&self) -> u64 {
+        let left = self.shared.deadline.saturating_duration_since(Instant::now());
+        u64::try_from(left.as_millis()).unwrap_or(u64::MAX)
+    }
+
+    /// When the host ends the call, in milliseconds of the Unix epoch.
+    pub fn deadline_ms(&self) -> u64 {
+        let now = u64::try_from(self.call.clock.now().as_micros() / 1000).unwrap_or(0);
+        now.saturating_add(self.left_ms())
+    }
+
+    /// The text of an answer that goes to the guest, when it is not too long.
+    pub fn bounded(&self, answer: &Value) -> Result<String, CapabilityError> {
+        let text = answer.to_string();
+        if text.len() <= limits::INPUT_BYTES {
+            Ok(text)
+        } else {
+            Err(CapabilityError::new(
+                "ANSWER_TOO_LARGE",
+                format!("the answer is larger than {} bytes", limits::INPUT_BYTES),
+            ))
+        }
+    }
+}
+
+/// A WASI context with closed input, logged output, and no folders, variables or network.
+pub fn wasi_builder(logs: &LogSink) -> wasmtime_wasi::WasiCtxBuilder {
+    let mut builder = WasiCtx::builder();
+    builder
+        .stdout(Output { sink: logs.clone(), stream: Stream::Stdout })
+        .stderr(Output { sink: logs.clone(), stream: Stream::Stderr })
+        .max_random_size(limits::RANDOM_BYTES);
+    builder
+}
+
+impl WasiView for PluginState {
+    fn ctx(&mut self) -> WasiCtxView<'_> {
+        let shared = &self.shared;
+        let ctx = self.wasi.get_or_insert_with(|| wasi_builder(&shared.logs).build());
+        WasiCtxView { ctx, table: &mut self.table }
+    }
+}
+
+/// One budget for all memories of a call.
+struct MemoryLimiter {
+    shared: Arc<Shared>,
+    total: usize,
+    last: usize,
+}
+
+impl ResourceLimiter for MemoryLimiter {
+    fn memory_growing(
+        &mut self,
+        current: usize,
+        desired: usize,
+        maximum: Option<usize>,
+    ) -> wasmtime::Result<bool> {
+        let grown = desired.saturating_sub(current);
+        let total = self.total.saturating_add(grown);
+        if total > self.shared.limits.memory_bytes {
+            self.shared.refused_memory.fetch_add(1, Ordering::Relaxed);
+            return Ok(false);
+        }
+        if maximum.is_some_and(|maximum| desired > maximum) {
+            return Ok(false);
+        }
+        self.last = grown;
+        self.total = total;
+        self.shared.peak_memory.fetch_max(total as u64, Ordering::Relaxed);
+        Ok(true)
+    }
+
+    fn memory_grow_failed(&mut self, _error: wasmtime::Error) -> wasmtime::Result<()> {
+        self.total -= std::mem::take(&mut self.last);
+        Ok(())
+    }
+
+    fn table_growing(
+        &mut self,
+        _current: usize,
+        desired: usize,
+        _maximum: Option<usize>,
+    ) -> wasmtime::Result<bool> {
+        Ok(desired <= limits::TABLE_ELEMENTS)
+    }
+
+    fn instances(&self) -> usize {
+        limits::CORE_INSTANCES
+    }
+
+    fn tables(&self) -> usize {
+        limits::TABLES
+    }
+
+    fn memories(&self) -> usize {
+        limits::MEMORIES
+    }
+}

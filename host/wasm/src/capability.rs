@@ -1,0 +1,215 @@
+//! What plugins may be granted, and how an import names it.
+//!
+//! A capability knows no WIT: `crate::wit` holds the shells. To add one: a variant here, a module below, a shell there.
+
+pub mod context;
+pub mod endpoint;
+pub mod files;
+pub mod grants;
+pub mod logs;
+pub mod progress;
+
+use serde_json::Value;
+
+/// The error that every interface of ours answers with.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[error("{message}")]
+pub struct CapabilityError {
+    /// A stable word of `docs/errors.md`, or the guest's own.
+    pub code: String,
+    pub message: String,
+    pub retryable: bool,
+    pub retry_after_ms: Option<u32>,
+    pub details: Option<Box<Value>>,
+}
+
+impl CapabilityError {
+    pub fn new(code: &str, message: impl Into<String>) -> Self {
+        Self {
+            code: code.to_owned(),
+            message: message.into(),
+            retryable: false,
+            retry_after_ms: None,
+            details: None,
+        }
+    }
+
+    /// The call is being ended.
+    pub fn cancelled() -> Self {
+        Self::new("cancelled", "the call was cancelled")
+    }
+
+    #[must_use]
+    pub fn with_details(mut self, details: Value) -> Self {
+        self.details = Some(Box::new(details));
+        self
+    }
+}
+
+/// A capability that a manifest can ask for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Capability {
+    Files,
+    Endpoint,
+    Http,
+    Secret,
+    Keyvalue,
+    Config,
+    Websocket,
+    Process,
+    Approval,
+    Channel,
+}
+
+impl Capability {
+    pub const ALL: [Self; 10] = [
+        Self::Files,
+        Self::Endpoint,
+        Self::Http,
+        Self::Secret,
+        Self::Keyvalue,
+        Self::Config,
+        Self::Websocket,
+        Self::Process,
+        Self::Approval,
+        Self::Channel,
+    ];
+
+    /// The word in manifests and grants.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Files => "files",
+            Self::Endpoint => "endpoint",
+            Self::Http => "http",
+            Self::Secret => "secret",
+            Self::Keyvalue => "keyvalue",
+            Self::Config => "config",
+            Self::Websocket => "websocket",
+            Self::Process => "process",
+            Self::Approval => "approval",
+            Self::Channel => "channel",
+        }
+    }
+
+    /// The capability of this name.
+    pub fn lookup(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|capability| capability.as_str() == name)
+    }
+
+    /// Whether this version can serve it.
+    pub const fn is_available(self) -> bool {
+        matches!(self, Self::Files | Self::Endpoint)
+    }
+}
+
+/// What an imported interface is to the host.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ImportKind {
+    /// Always linked, and grants nothing.
+    Base,
+    /// Linked, and every call of it is refused.
+    Wall,
+    /// Needs the capability.
+    Needs(Capability),
+    Unknown,
+}
+
+/// Tells what `import`, such as `wasi:io/poll@0.2.6`, is to the host.
+pub fn classify(import: &str) -> ImportKind {
+    let (name, version) = match import.split_once('@') {
+        Some((name, version)) => (name, semver::Version::parse(version).ok()),
+        None => (import, None),
+    };
+    let Some((package, interface)) = name.split_once('/') else {
+        return ImportKind::Unknown;
+    };
+    let series = version.as_ref().map(|version| (version.major, version.minor));
+    let stable = version.as_ref().is_some_and(|version| version.pre.is_empty());
+    match (package, series) {
+        ("berth:plugin", Some((0, 1)) | None) => match interface {
+            "types" | "call" | "progress" | "capabilities" => ImportKind::Base,
+            "endpoints" => ImportKind::Needs(Capability::Endpoint),
+            "secrets" => ImportKind::Needs(Capability::Secret),
+            "websocket" => ImportKind::Needs(Capability::Websocket),
+            "process" => ImportKind::Needs(Capability::Process),
+            "approval" => ImportKind::Needs(Capability::Approval),
+            "inbound" => ImportKind::Needs(Capability::Channel),
+            _ => ImportKind::Unknown,
+        },
+        ("wasi:http", _) => ImportKind::Needs(Capability::Http),
+        ("wasi:keyvalue", _) => ImportKind::Needs(Capability::Keyvalue),
+        ("wasi:config", _) => ImportKind::Needs(Capability::Config),
+        ("wasi:sockets", Some((0, 2))) if stable && SOCKETS.contains(&interface) => ImportKind::Wall,
+        (_, Some((0, 2))) if stable && BASE.contains(&name) => ImportKind::Base,
+        _ => ImportKind::Unknown,
+    }
+}
+
+/// Whether the grants cover `wanted`, a scope in the form of the capability; `{}` asks for any scope at all.
+pub fn granted_scope(view: &grants::GrantView, capability: Capability, wanted: &Value) -> bool {
+    let Some(object) = wanted.as_object() else { return false };
+    if object.is_empty() {
+        return view.granted().contains(&capability.as_str());
+    }
+    match capability {
+        Capability::Files => {
+            let folder = files::folders(view)
+                .into_iter()
+                .find(|folder| object.get("guest").and_then(Value::as_str) == Some(folder.guest.as_str()));
+            let writes = object.get("access").and_then(Value::as_str) == Some("rw");
+            folder.is_some_and(|folder| !writes || folder.access == files::Access::ReadWrite)
+        }
+        Capability::Endpoint => endpoint::check(view, wanted),
+        _ => false,
+    }
+}
+
+/// What standard libraries import even when unused; empty, it grants nothing.
+const BASE: [&str; 20] = [
+    "wasi:io/error",
+    "wasi:io/poll",
+    "wasi:io/streams",
+    "wasi:clocks/wall-clock",
+    "wasi:clocks/monotonic-clock",
+    "wasi:random/random",
+    "wasi:random/insecure",
+    "wasi:random/insecure-seed",
+    "wasi:cli/environment",
+    "wasi:cli/exit",
+    "wasi:cli/stdin",
+    "wasi:cli/stdout",
+    "wasi:cli/stderr",
+    "wasi:cli/terminal-input",
+    "wasi:cli/terminal-output",
+    "wasi:cli/terminal-stdin",
+    "wasi:cli/terminal-stdout",
+    "wasi:cli/terminal-stderr",
+    "wasi:filesystem/types",
+    "wasi:filesystem/preopens",
+];
+
+const SOCKETS: [&str; 7] =
+    ["network", "instance-network", "tcp", "tcp-create-socket", "udp", "udp-create-socket", "ip-name-lookup"];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_import_is_known_by_its_whole_name_and_series() {
+        assert_eq!(classify("wasi:io/poll@0.2.6"), ImportKind::Base);
+        assert_eq!(classify("wasi:sockets/tcp@0.2.0"), ImportKind::Wall);
+        assert_eq!(classify("berth:plugin/endpoints@0.1.0"), ImportKind::Needs(Capability::Endpoint));
+        assert_eq!(classify("wasi:http/outgoing-handler@0.2.4"), ImportKind::Needs(Capability::Http));
+        for unknown in [
+            "wasi:io/poll@0.3.0",
+            "wasi:io/poll@0.2.0-rc-2023-11-10",
+            "berth:plugin/call@0.2.0",
+            "acme:io/poll@0.2.0",
+            "poll",
+            "wasi:sockets/everything@0.2.0",
+        ] {
+            assert_eq!(classify(unknown), ImportKind::Unknown, "{unknown}");
+        }
+    }
+}

@@ -1,0 +1,21 @@
+//! The call that a guest serves.
+
+use berth_model::{ActorId, CallId, OperationId, RunId, SessionId, ThreadId, WorkspaceId};
+
+/// Who asked for what.
+#[derive(Debug, Clone, PartialEq)]
+pub struct CallContext {
+    pub call: CallId,
+    pub operation: OperationId,
+    pub run: Option<RunId>,
+    pub thread: Option<ThreadId>,
+    pub session: Option<SessionId>,
+    pub workspace: WorkspaceId,
+    pub actor: ActorId,
+    /// A BCP 47 tag, or empty.
+    pub locale: String,
+    pub dry_run: bool,
+    /// The same for every attempt at the same call.
+    pub idempotency_key: String,
+    pub meta: Vec<(String, String)>,
+}

@@ -1,0 +1,167 @@
+//! Folders of the host that a plugin sees under a name of its own.
+
+use std::path::{Path, PathBuf};
+
+use berth_model::plugin::GrantMode;
+use serde_json::Value;
+
+use super::Capability;
+use super::grants::{GrantView, allows};
+
+/// What a guest may do in a folder.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Access {
+    ReadOnly,
+    ReadWrite,
+}
+
+impl Access {
+    fn of(scope: &Value) -> Self {
+        match scope.get("access").and_then(Value::as_str) {
+            Some("rw") => Self::ReadWrite,
+            _ => Self::ReadOnly,
+        }
+    }
+}
+
+/// A folder that a call gets.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Folder {
+    /// The path in the guest.
+    pub guest: String,
+    /// The path of the operator's grant.
+    pub host: PathBuf,
+    pub access: Access,
+}
+
+/// The folders that the manifest asks for and the operator grants, with the narrower access of both.
+///
+/// A request without an allowing grant is left out: the guest finds no such folder.
+pub fn folders(view: &GrantView) -> Vec<Folder> {
+    let mut folders = Vec::new();
+    for request in view.requests(Capability::Files) {
+        let Some(guest) = request.scope.get("guest").and_then(Value::as_str) else { continue };
+        let mine = |scope: &Value| scope.get("guest").and_then(Value::as_str) == Some(guest);
+        let grants = || view.grants(Capability::Files).filter(|grant| mine(&grant.scope));
+        if grants().any(|grant| grant.mode == GrantMode::Deny) {
+            continue;
+        }
+        let widest = grants()
+            .filter(|grant| allows(grant.mode))
+            .filter_map(|grant| {
+                let host = grant.scope.get("host").and_then(Value::as_str)?;
+                Some((Access::of(&grant.scope), PathBuf::from(host)))
+            })
+            .max_by_key(|(access, _)| *access);
+        if let Some((access, host)) = widest {
+            folders.push(Folder {
+                guest: guest.to_owned(),
+                host,
+                access: access.min(Access::of(&request.scope)),
+            });
+        }
+    }
+    folders
+}
+
+/// Checks the scope of a request in a manifest: `{ guest = "/name", access = "ro" | "rw" }`.
+pub fn check_request(scope: &Value) -> Result<(), String> {
+    keys(scope, &["guest", "access"])?;
+    guest(scope)?;
+    access(scope)
+}
+
+/// Checks the scope of a grant: `{"guest": "/name", "host": "/folder", "access": "ro" | "rw"}`.
+pub fn check_grant(scope: &Value) -> Result<(), String> {
+    keys(scope, &["guest", "host", "access"])?;
+    guest(scope)?;
+    access(scope)?;
+    let host =
+        scope.get("host").and_then(Value::as_str).ok_or("`host` must name a folder of this machine")?;
+    if !Path::new(host).is_absolute() {
+        return Err("`host` must be an absolute path".to_owned());
+    }
+    Ok(())
+}
+
+fn keys(scope: &Value, known: &[&str]) -> Result<(), String> {
+    let object = scope.as_object().ok_or("the scope must be a table")?;
+    match object.keys().find(|key| !known.contains(&key.as_str())) {
+        None => Ok(()),
+        Some(key) => {
+            Err(format!("`{key}` is no key of the scope of `files`: it has `{}`", known.join("`, `")))
+        }
+    }
+}
+
+fn guest(scope: &Value) -> Result<(), String> {
+    let guest =
+        scope.get("guest").and_then(Value::as_str).ok_or("`guest` must name the folder in the plugin")?;
+    let plain = guest.starts_with('/')
+        && guest.len() <= 255
+        && !guest.chars().any(char::is_control)
+        && !guest.split('/').any(|part| part == "..");
+    if plain { Ok(()) } else { Err("`guest` must be an absolute path without `..`".to_owned()) }
+}
+
+fn access(scope: &Value) -> Result<(), String> {
+    match scope.get("access") {
+        None => Ok(()),
+        Some(Value::String(word)) if word == "ro" || word == "rw" => Ok(()),
+        Some(_) => Err("`access` must be \"ro\" or \"rw\"".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::super::grants::{Granted, Request};
+    use super::*;
+
+    fn view(request: Value, grants: Vec<(Value, GrantMode)>) -> GrantView {
+        let request =
+            Request { capability: Capability::Files, required: true, reason: String::new(), scope: request };
+        let grants = grants
+            .into_iter()
+            .map(|(scope, mode)| Granted { capability: Capability::Files, scope, mode })
+            .collect();
+        GrantView::new(1, "notes", vec![request], grants)
+    }
+
+    #[test]
+    fn the_narrower_access_of_manifest_and_grant_counts() {
+        let grant = json!({ "guest": "/notes", "host": "/srv/notes", "access": "rw" });
+        for (asked, access) in [("ro", Access::ReadOnly), ("rw", Access::ReadWrite)] {
+            let request = json!({ "guest": "/notes", "access": asked });
+
+            let folders = folders(&view(request, vec![(grant.clone(), GrantMode::Allow)]));
+
+            assert_eq!(folders.len(), 1);
+            assert_eq!(folders[0].access, access);
+        }
+    }
+
+    #[test]
+    fn without_a_grant_there_is_no_folder() {
+        let request = json!({ "guest": "/notes", "access": "rw" });
+        let other = json!({ "guest": "/other", "host": "/srv", "access": "rw" });
+        let mine = json!({ "guest": "/notes", "host": "/srv", "access": "rw" });
+
+        assert!(folders(&view(request.clone(), Vec::new())).is_empty());
+        assert!(folders(&view(request.clone(), vec![(other, GrantMode::Allow)])).is_empty());
+        assert!(folders(&view(request.clone(), vec![(mine.clone(), GrantMode::Ask)])).is_empty());
+        let both = vec![(mine.clone(), GrantMode::Allow), (mine, GrantMode::Deny)];
+        assert!(folders(&view(request, both)).is_empty());
+    }
+
+    #[test]
+    fn scopes_are_checked() {
+        assert!(check_request(&json!({ "guest": "/a", "access": "rw" })).is_ok());
+        assert!(check_request(&json!({ "guest": "a" })).is_err());
+        assert!(check_request(&json!({ "guest": "/a/../b" })).is_err());
+        assert!(check_request(&json!({ "guest": "/a", "host": "/etc" })).is_err());
+        assert!(check_grant(&json!({ "guest": "/a", "host": "relative" })).is_err());
+        assert!(check_grant(&json!({ "guest": "/a", "host": "/srv", "access": "x" })).is_err());
+    }
+}

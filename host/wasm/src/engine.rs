@@ -1,0 +1,210 @@
+//! The engine that every plugin of the process shares.
+
+pub mod cache;
+pub mod files_pool;
+pub mod profile;
+pub mod ticker;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::Serialize;
+use tokio::sync::Semaphore;
+use wasmtime::Engine;
+use wasmtime::component::{Component, Linker};
+
+use crate::call::state::PluginState;
+use crate::error::{EngineError, LoadError};
+use crate::limits::{self, Limits};
+use crate::plugin::{ComponentSource, LoadedPlugin, PluginSpec};
+
+/// Compilations beside each other; each uses every core for a while.
+const COMPILERS: usize = 2;
+
+/// Where instances get their memory from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pooling {
+    /// Slots prepared ahead when the machine allows it, fewer when not, else none.
+    Probe,
+    /// Memory on demand.
+    Off,
+}
+
+/// Settings of the engine.
+#[derive(Clone)]
+pub struct EngineConfig {
+    pub pooling: Pooling,
+    /// Instances that have a slot.
+    pub slots: u32,
+    /// The period of the epoch clock: how exactly CPU time is counted.
+    pub tick: Duration,
+    /// The highest limits that a manifest may ask for.
+    pub ceilings: Limits,
+    /// Calls of all plugins beside each other.
+    pub concurrent_calls: usize,
+    /// The folder of compiled plugins; without one nothing is kept.
+    pub cache: Option<PathBuf>,
+    /// Authenticates compiled plugins; else a key is made and kept in the folder.
+    pub cache_key: Option<[u8; 32]>,
+    /// Threads for calls that may touch files.
+    pub file_threads: usize,
+    /// The host's wall clock, for deadlines that a guest sees.
+    pub clock: Arc<dyn berth_core::port::clock::Clock>,
+}
+
+impl EngineConfig {
+    /// The defaults of a server.
+    pub fn new(clock: Arc<dyn berth_core::port::clock::Clock>) -> Self {
+        Self {
+            pooling: Pooling::Probe,
+            slots: 256,
+            tick: Duration::from_millis(10),
+            ceilings: Limits::ceilings(),
+            concurrent_calls: limits::CALLS_PER_HOST,
+            cache: None,
+            cache_key: None,
+            file_threads: 4,
+            clock,
+        }
+    }
+}
+
+/// What `/health` says of the engine.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct EngineStatus {
+    /// `pooling` or `on_demand`.
+    pub allocator: &'static str,
+    /// Slots of the pool, 0 without one.
+    pub slots: u32,
+    /// Why this allocator was taken.
+    pub reason: String,
+    pub wasmtime: &'static str,
+    pub running_calls: usize,
+    pub max_calls: usize,
+}
+
+/// Compiles and runs plugins. Cheap to clone; the last clone stops the clock.
+#[derive(Clone)]
+pub struct PluginEngine {
+    pub(crate) inner: Arc<Inner>,
+}
+
+pub(crate) struct Inner {
+    pub engine: Engine,
+    pub linker: Linker<PluginState>,
+    pub config: EngineConfig,
+    pub calls: Arc<Semaphore>,
+    pub files: files_pool::FilesPool,
+    cache: Option<cache::ArtifactCache>,
+    compilers: Semaphore,
+    allocator: profile::Allocator,
+}
+
+impl PluginEngine {
+    /// Builds the engine, links the interfaces of the host and starts the epoch clock.
+    ///
+    /// A machine that has no room for the pool gets a smaller one or none: see [`Self::status`].
+    pub fn new(config: EngineConfig) -> Result<Self, EngineError> {
+        let (engine, allocator) = profile::build(&config)?;
+        if allocator.slots == 0 && config.pooling == Pooling::Probe {
+            tracing::warn!(reason = %allocator.reason, "plugins get their memory on demand: calls are slower");
+        }
+        let cache = match &config.cache {
+            None => None,
+            Some(dir) => Some(
+                cache::ArtifactCache::open(dir, config.cache_key, &engine)
+                    .map_err(|source| EngineError::Cache { path: dir.clone(), source })?,
+            ),
+        };
+        let mut linker = Linker::new(&engine);
+        crate::wit::link(&mut linker).map_err(|source| EngineError::Link { source })?;
+        ticker::spawn(&engine, config.tick).map_err(|source| EngineError::Ticker { source })?;
+        let files = files_pool::FilesPool::new(config.file_threads);
+        Ok(Self {
+            inner: Arc::new(Inner {
+                engine,
+                linker,
+                calls: Arc::new(Semaphore::new(config.concurrent_calls)),
+                files,
+                cache,
+                compilers: Semaphore::new(COMPILERS),
+                allocator,
+                config,
+            }),
+        })
+    }
+
+    /// The allocator that was taken, and how busy the engine is.
+    pub fn status(&self) -> EngineStatus {
+        let inner = &self.inner;
+        EngineStatus {
+            allocator: if inner.allocator.slots > 0 { "pooling" } else { "on_demand" },
+            slots: inner.allocator.slots,
+            reason: inner.allocator.reason.clone(),
+            wasmtime: profile::WASMTIME,
+            running_calls: inner.config.concurrent_calls - inner.calls.available_permits(),
+            max_calls: inner.config.concurrent_calls,
+        }
+    }
+
+    /// The highest limits that a manifest may ask for.
+    pub fn ceilings(&self) -> &Limits {
+        &self.inner.config.ceilings
+    }
+
+    /// Makes the first call on this thread as quick as the next ones; for start hooks of runtimes.
+    pub fn warm_thread() {
+        Engine::tls_eager_initialize();
+    }
+
+    /// Compiles a component, or takes it from the cache, and prepares its tools.
+    ///
+    /// Compiling waits for one of two places and runs on a blocking thread.
+    pub async fn load(&self, spec: PluginSpec) -> Result<LoadedPlugin, LoadError> {
+        let component = self.component(&spec).await?;
+        LoadedPlugin::prepare(self.clone(), component, spec)
+    }
+
+    async fn component(&self, spec: &PluginSpec) -> Result<Component, LoadError> {
+        let inner = self.inner.clone();
+        let digest = spec.digest.clone();
+        let found = tokio::task::spawn_blocking(move || {
+            inner.cache.as_ref().and_then(|cache| cache.lookup(&inner.engine, &digest))
+        })
+        .await
+        .map_err(|_| LoadError::Compiler)?;
+        if let Some(component) = found {
+            return Ok(component);
+        }
+
+        let _place = self.inner.compilers.acquire().await.map_err(|_| LoadError::Compiler)?;
+        let inner = self.inner.clone();
+        let source = spec.component.clone();
+        let digest = spec.digest.clone();
+        tokio::task::spawn_blocking(move || inner.compile(&source, &digest))
+            .await
+            .map_err(|_| LoadError::Compiler)?
+    }
+}
+
+impl Inner {
+    fn compile(&self, source: &ComponentSource, digest: &str) -> Result<Component, LoadError> {
+        let bytes = match source {
+            ComponentSource::Bytes(bytes) => bytes.clone(),
+            ComponentSource::File(path) => {
+                std::fs::read(path).map_err(|source| LoadError::Read { path: path.clone(), source })?.into()
+            }
+        };
+        let found = crate::digest(&bytes);
+        if found != digest {
+            return Err(LoadError::Digest { expected: digest.to_owned(), found });
+        }
+        let component =
+            Component::from_binary(&self.engine, &bytes).map_err(|source| LoadError::Compile { source })?;
+        if let Some(cache) = &self.cache {
+            cache.store(&component, digest);
+        }
+        Ok(component)
+    }
+}

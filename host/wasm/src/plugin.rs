@@ -1,0 +1,283 @@
+//! A component that is ready to be called.
+
+use std::collections::{HashMap, VecDeque};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+
+use bytes::Bytes;
+use serde_json::Value;
+use tokio::sync::Semaphore;
+use wasmtime::component::types::ComponentItem;
+use wasmtime::component::{Component, ComponentExportIndex, InstancePre};
+
+use crate::call::run::{self, Work};
+use crate::call::state::PluginState;
+use crate::call::{CallOutcome, ToolInvocation};
+use crate::capability::context::CallContext;
+use crate::capability::logs::LogLine;
+use crate::engine::PluginEngine;
+use crate::error::{CallError, InstallError, LoadError};
+use crate::limits::{self, Limits};
+use crate::manifest::Manifest;
+use crate::tool::{self, ToolDescription, ToolExport};
+use crate::value::{Decoder, FunctionShape};
+
+/// The interface of dynamic tools, without its version.
+pub const TOOLS_INTERFACE: &str = "berth:plugin/tools";
+/// Log lines that a plugin keeps for its operator.
+const RECENT_LINES: usize = 512;
+
+/// Where the bytes of a component are.
+#[derive(Debug, Clone)]
+pub enum ComponentSource {
+    Bytes(Bytes),
+    File(PathBuf),
+}
+
+/// What [`PluginEngine::load`] makes ready.
+#[derive(Debug, Clone)]
+pub struct PluginSpec {
+    /// Lower-case hex SHA-256 of the component.
+    pub digest: String,
+    pub component: ComponentSource,
+    pub manifest: Arc<Manifest>,
+    /// As inspection or an earlier description yielded them.
+    pub tools: Vec<ToolDescription>,
+}
+
+/// A compiled plugin with prepared tools. Cheap to clone; each call runs in a store of its own.
+#[derive(Clone)]
+pub struct LoadedPlugin {
+    pub(crate) inner: Arc<Loaded>,
+}
+
+pub(crate) struct Loaded {
+    pub engine: PluginEngine,
+    pub pre: InstancePre<PluginState>,
+    pub id: String,
+    pub limits: Limits,
+    pub digest: String,
+    calls: Arc<Semaphore>,
+    tools: HashMap<String, Prepared>,
+    dynamic: Option<Dynamic>,
+    manifest: Arc<Manifest>,
+    described: Vec<ToolDescription>,
+    recent: Mutex<VecDeque<LogLine>>,
+}
+
+enum Prepared {
+    Typed { function: ComponentExportIndex, shape: Arc<FunctionShape> },
+    Dynamic,
+}
+
+#[derive(Clone)]
+struct Dynamic {
+    describe: ComponentExportIndex,
+    invoke: ComponentExportIndex,
+}
+
+impl LoadedPlugin {
+    pub(crate) fn prepare(
+        engine: PluginEngine,
+        component: Component,
+        spec: PluginSpec,
+    ) -> Result<Self, LoadError> {
+        let pre =
+            engine.inner.linker.instantiate_pre(&component).map_err(|source| LoadError::Link { source })?;
+        let mut tools = HashMap::new();
+        for tool in &spec.tools {
+            tools.insert(tool.key(), Prepared::of(&component, tool)?);
+        }
+        let limits = spec.manifest.limits.clamped(engine.ceilings());
+        Ok(Self {
+            inner: Arc::new(Loaded {
+                calls: Arc::new(Semaphore::new(limits.concurrent_calls)),
+                dynamic: dynamic(&component),
+                tools,
+                pre,
+                id: spec.manifest.id.clone(),
+                digest: spec.digest,
+                limits,
+                manifest: spec.manifest,
+                described: spec.tools,
+                recent: Mutex::new(VecDeque::new()),
+                engine,
+            }),
+        })
+    }
+
+    pub fn id(&self) -> &str {
+        &self.inner.id
+    }
+
+    /// Lower-case hex SHA-256 of the component.
+    pub fn digest(&self) -> &str {
+        &self.inner.digest
+    }
+
+    pub fn manifest(&self) -> &Arc<Manifest> {
+        &self.inner.manifest
+    }
+
+    /// The tools that the plugin was loaded with.
+    pub fn tools(&self) -> &[ToolDescription] {
+        &self.inner.described
+    }
+
+    /// The limits of each call.
+    pub fn limits(&self) -> &Limits {
+        &self.inner.limits
+    }
+
+    /// What the plugin printed lately, oldest first.
+    pub fn recent_logs(&self) -> Vec<LogLine> {
+        self.inner.recent().iter().cloned().collect()
+    }
+
+    /// Asks a plugin with dynamic tools for their list, in a store without any grant; typed tools are kept.
+    ///
+    /// A plugin without dynamic tools answers with its typed ones and runs no code.
+    pub async fn describe(&self, context: CallContext) -> Result<Vec<ToolDescription>, DescribeError> {
+        let typed =
+            self.inner.described.iter().filter(|tool| matches!(tool.export, ToolExport::Typed { .. }));
+        let mut tools: Vec<ToolDescription> = typed.cloned().collect();
+        if let Some(dynamic) = &self.inner.dynamic {
+            let invocation = ToolInvocation::new("describe", Value::Null, context);
+            let work = Work::Describe { function: dynamic.describe };
+            let answer = self.run(invocation, work).await?;
+            let json = answer.content.as_str().unwrap_or_default();
+            tools.extend(tool::described(&self.inner.manifest, json.as_bytes())?);
+        }
+        tool::check_names(&self.inner.manifest, &tools)?;
+        Ok(tools)
+    }
+
+    /// The same component with other tools; nothing is compiled.
+    pub fn with_tools(&self, tools: Vec<ToolDescription>) -> Result<Self, LoadError> {
+        let spec = PluginSpec {
+            digest: self.inner.digest.clone(),
+            component: ComponentSource::Bytes(Bytes::new()),
+            manifest: self.inner.manifest.clone(),
+            tools,
+        };
+        Self::prepare(self.inner.engine.clone(), self.inner.pre.component().clone(), spec)
+    }
+
+    /// Runs one tool in a fresh instance.
+    ///
+    /// Ends within the limits of the plugin and the time-out of the call, whatever the guest does. Cancel-safe:
+    /// dropping the future stops the guest at once, `cancel` gives it a second to return.
+    pub async fn call(&self, invocation: ToolInvocation) -> Result<CallOutcome, CallError> {
+        self.call_with(invocation).await
+    }
+
+    async fn call_with(&self, mut invocation: ToolInvocation) -> Result<CallOutcome, CallError> {
+        let Some(prepared) = self.inner.tools.get(&invocation.tool) else {
+            return Err(CallError::UnknownTool { tool: invocation.tool });
+        };
+        let arguments = std::mem::take(&mut invocation.arguments);
+        let work = match prepared {
+            Prepared::Typed { function, shape } => {
+                let params = Decoder::new(limits::VALUES, limits::INPUT_BYTES)
+                    .params(&shape.params, arguments)
+                    .map_err(CallError::Arguments)?;
+                Work::Typed { function: *function, shape: shape.clone(), params }
+            }
+            Prepared::Dynamic => {
+                let Some(dynamic) = &self.inner.dynamic else {
+                    return Err(CallError::UnknownTool { tool: invocation.tool });
+                };
+                let arguments = run::dynamic_arguments(&arguments).map_err(CallError::Arguments)?;
+                let meta = invocation.context.meta.clone();
+                let name = std::mem::take(&mut invocation.tool);
+                Work::Invoke { function: dynamic.invoke, name, arguments, meta }
+            }
+        };
+        self.run(invocation, work).await
+    }
+
+    async fn run(&self, invocation: ToolInvocation, work: Work) -> Result<CallOutcome, CallError> {
+        let engine = &self.inner.engine.inner;
+        let host = engine
+            .calls
+            .clone()
+            .try_acquire_owned()
+            .map_err(|_| CallError::Busy { what: "the host", limit: engine.config.concurrent_calls })?;
+        let own =
+            self.inner.calls.clone().try_acquire_owned().map_err(|_| CallError::Busy {
+                what: "the plugin",
+                limit: self.inner.limits.concurrent_calls,
+            })?;
+        run::run(self.inner.clone(), invocation, work, (host, own)).await
+    }
+}
+
+impl Loaded {
+    /// Keeps what a call printed, for its operator.
+    pub fn remember(&self, lines: &[LogLine]) {
+        let mut recent = self.recent();
+        recent.extend(lines.iter().cloned());
+        let excess = recent.len().saturating_sub(RECENT_LINES);
+        recent.drain(..excess);
+    }
+
+    fn recent(&self) -> std::sync::MutexGuard<'_, VecDeque<LogLine>> {
+        match self.recent.lock() {
+            Ok(recent) => recent,
+            Err(poisoned) => poisoned.into_inner(),
+        }
+    }
+}
+
+/// Why a plugin could not describe its tools.
+#[derive(Debug, thiserror::Error)]
+pub enum DescribeError {
+    #[error(transparent)]
+    Call(#[from] CallError),
+    #[error(transparent)]
+    Install(#[from] InstallError),
+}
+
+impl DescribeError {
+    /// The code on the wire, in logs and in `docs/errors.md`.
+    pub fn code(&self) -> &str {
+        match self {
+            Self::Call(error) => error.code(),
+            Self::Install(error) => error.code(),
+        }
+    }
+}
+
+impl Prepared {
+    fn of(component: &Component, tool: &ToolDescription) -> Result<Self, LoadError> {
+        let gone = || LoadError::ToolGone { tool: tool.name.clone() };
+        let ToolExport::Typed { interface, function } = &tool.export else {
+            return Ok(Self::Dynamic);
+        };
+        let instance = match interface {
+            None => None,
+            Some(name) => Some(component.get_export_index(None, name.as_str()).ok_or_else(gone)?),
+        };
+        let found = component.get_export(instance.as_ref(), function.as_str());
+        let Some((ComponentItem::ComponentFunc(ty), function)) = found else {
+            return Err(gone());
+        };
+        let shape = FunctionShape::from_component(&ty)
+            .map_err(|source| LoadError::ToolType { tool: tool.name.clone(), source })?;
+        Ok(Self::Typed { function, shape: Arc::new(shape) })
+    }
+}
+
+fn dynamic(component: &Component) -> Option<Dynamic> {
+    let engine = component.engine();
+    let ty = component.component_type();
+    let name = ty
+        .exports(engine)
+        .map(|(name, _)| name)
+        .find(|name| name.split('@').next() == Some(TOOLS_INTERFACE))?;
+    let instance = component.get_export_index(None, name)?;
+    Some(Dynamic {
+        describe: component.get_export_index(Some(&instance), "describe")?,
+        invoke: component.get_export_index(Some(&instance), "invoke")?,
+    })
+}

@@ -1,0 +1,14 @@
+//! The interfaces of the host as components see them: one file for each version of ours, one for WASI.
+
+pub mod v0_1;
+pub mod wasi;
+
+use wasmtime::component::Linker;
+
+use crate::call::state::PluginState;
+
+/// Links everything a component may import. What a call may do is decided by its grants, not by what is linked.
+pub fn link(linker: &mut Linker<PluginState>) -> wasmtime::Result<()> {
+    wasmtime_wasi::p2::add_to_linker_async(linker)?;
+    v0_1::link(linker)
+}

@@ -1,0 +1,51 @@
+//! Waits inside the host, where no CPU limit sees it: for a clock, or for an endpoint.
+
+use berth_plugin::{Tool, ToolError, ToolSpec, Value, endpoints, export_tool, json};
+
+struct Waiter;
+
+impl Tool for Waiter {
+    fn describe() -> Vec<ToolSpec> {
+        let schema = r#"{"type":"object"}"#;
+        vec![
+            ToolSpec::new("wait_clock", "Waits `ms` milliseconds, an hour by default.", schema).risk("read"),
+            ToolSpec::new("wait_endpoint", "Calls `tool` of `selector` and answers with its answer.", schema)
+                .risk("external"),
+        ]
+    }
+
+    fn call(name: &str, input: Value) -> Result<Value, ToolError> {
+        match name {
+            "wait_clock" => {
+                wait(input["ms"].as_u64().unwrap_or(3_600_000));
+                Ok(json!({ "waited": true }))
+            }
+            "wait_endpoint" => {
+                let selector = input["selector"].as_str().unwrap_or_default();
+                let tool = input["tool"].as_str().unwrap_or("test.wait");
+                endpoints::call(selector, tool, &json!({}))
+                    .or_else(|error| Ok(json!({ "code": error.code, "message": error.message })))
+            }
+            other => Err(ToolError::InvalidInput(format!("no tool `{other}`"))),
+        }
+    }
+}
+
+export_tool!(Waiter);
+
+#[cfg(all(target_family = "wasm", not(target_os = "wasi")))]
+fn wait(ms: u64) {
+    clocks::wasi::clocks::monotonic_clock::subscribe_duration(ms.saturating_mul(1_000_000)).block();
+}
+
+/// With WASI in the standard library this is the same call.
+#[cfg(any(target_os = "wasi", not(target_family = "wasm")))]
+fn wait(ms: u64) {
+    std::thread::sleep(std::time::Duration::from_millis(ms));
+}
+
+#[cfg(all(target_family = "wasm", not(target_os = "wasi")))]
+#[allow(unsafe_code, dead_code, clippy::all, reason = "generated")]
+mod clocks {
+    wit_bindgen::generate!({ path: "wit", world: "clocks", generate_all });
+}

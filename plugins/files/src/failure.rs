@@ -22,6 +22,8 @@ pub fn io_failure(access: Access, place: &Place, error: &io::Error) -> Error {
     let path = &place.path;
     match error.kind() {
         _ if is_denied(error) => denied(access, place),
+        // Without any grant some systems say that nothing is there, down from `/`.
+        Kind::NotFound if !place.is_granted() => denied(access, place),
         Kind::NotFound => failure("not_found", format!("there is no `{path}`")),
         Kind::AlreadyExists => failure("exists", format!("`{path}` is there already")),
         Kind::NotADirectory => {

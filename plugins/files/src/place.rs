@@ -44,6 +44,12 @@ impl Place {
         Self { path: format!("{}/{name}", self.path.trim_end_matches('/')), real: self.real.join(name) }
     }
 
+    /// Whether a folder above it can be seen, as one of those that are granted.
+    pub fn is_granted(&self) -> bool {
+        let above = self.path.split('/').filter(|part| !part.is_empty()).count();
+        self.real.ancestors().skip(1).take(above).any(|folder| folder.metadata().is_ok())
+    }
+
     /// The folder it is in, or `/`.
     pub fn folder(&self) -> &str {
         match self.path.rsplit_once('/') {

@@ -322,3 +322,22 @@ fn a_denial_says_what_to_grant() {
     let fix = r#"berth plugin grant files files --scope '{"guest":"/notes","host":"FOLDER","access":"rw"}'"#;
     assert!(denied.message.contains(fix), "{}", denied.message);
 }
+
+#[test]
+fn without_any_grant_everything_is_denied() {
+    let folder = granted(&[]);
+    ROOT.set(folder.path().join("gone"));
+
+    assert_eq!(read("a.txt").unwrap_err().code, "denied");
+    assert_eq!(Files::list(None, None).unwrap_err().code, "denied");
+    assert_eq!(write("a/b.txt", "x", None, false).unwrap_err().code, "denied");
+}
+
+#[test]
+fn a_grant_below_the_root_tells_missing_from_denied() {
+    let folder = granted(&[]);
+    ROOT.set(folder.path().join("gone"));
+    fs::create_dir_all(folder.path().join("gone/notes")).unwrap();
+
+    assert_eq!(read("notes/a.txt").unwrap_err().code, "not_found");
+}

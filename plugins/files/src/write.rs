@@ -45,11 +45,13 @@ pub fn write(
     }
     match put(&place, bytes, mode) {
         Ok((size, created)) => Ok(Written { path: place.path, size, created, saved: true }),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            let message = format!("there is no folder `{}`: make it with `parents`", place.folder());
-            Err(failure("not_found", message))
+        Err(error) => {
+            let mut told = io_failure(Access::Write, &place, &error);
+            if told.code == "not_found" {
+                told.message = format!("there is no folder `{}`: make it with `parents`", place.folder());
+            }
+            Err(told)
         }
-        Err(error) => Err(io_failure(Access::Write, &place, &error)),
     }
 }
 

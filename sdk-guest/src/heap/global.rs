@@ -8,8 +8,8 @@ use super::Heap;
 
 const PAGE_BYTES: usize = 64 * 1024;
 
-/// The adapter that gives a WASI guest its file functions takes two pages for itself before the first call.
-const ARENA_BYTES: usize = if cfg!(target_os = "wasi") { 4 * PAGE_BYTES } else { PAGE_BYTES };
+/// The adapter that turns WASI preview 1 into preview 2 takes two pages for itself before the first call.
+const ARENA_BYTES: usize = if cfg!(target_env = "p1") { 4 * PAGE_BYTES } else { PAGE_BYTES };
 
 #[repr(align(16))]
 struct Arena(UnsafeCell<[u8; ARENA_BYTES]>);

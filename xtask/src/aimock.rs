@@ -11,7 +11,7 @@ const PACKAGE: &str = "@copilotkit/aimock@1.43.0";
 
 /// Installs the program under `target/npm` unless it is there, and returns its script.
 pub fn install() -> anyhow::Result<PathBuf> {
-    let folder = crate::root().join("target/npm");
+    let folder = crate::target().join("npm");
     let script = folder.join("node_modules/@copilotkit/aimock/dist/cli.js");
     let stamp = folder.join("installed");
     if script.exists() && std::fs::read_to_string(&stamp).is_ok_and(|text| text == PACKAGE) {

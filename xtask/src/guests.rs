@@ -35,6 +35,13 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Builds the plugins alone.
+pub fn plugins() -> anyhow::Result<()> {
+    let guests = Guest::all(&crate::root())?;
+    build(guests.iter().filter(|guest| guest.kind == Kind::Plugin).collect(), from_environment()?)?;
+    remove_strangers(&guests)
+}
+
 /// Builds everything.
 pub fn all() -> anyhow::Result<()> {
     run(&Options { names: Vec::new(), toolchain: from_environment()? })
@@ -49,7 +56,7 @@ fn from_environment() -> anyhow::Result<Option<Choice>> {
 }
 
 fn build(guests: Vec<&Guest>, forced: Option<Choice>) -> anyhow::Result<()> {
-    let target = crate::root().join("target");
+    let target = crate::target();
     let shared = Guest::shared_fingerprint(&crate::root())?;
     let mut changed = Vec::new();
     for guest in &guests {
@@ -152,7 +159,7 @@ fn finish(guest: &Guest, toolchain: &Toolchain, target: &Path) -> anyhow::Result
 
 /// Removes what was built from folders that are gone, so that no test and no host finds it.
 fn remove_strangers(guests: &[Guest]) -> anyhow::Result<()> {
-    let target = crate::root().join("target");
+    let target = crate::target();
     for (kind, folder) in [(Kind::Plugin, "plugins"), (Kind::Fixture, "fixtures")] {
         let folder = target.join(folder);
         for entry in std::fs::read_dir(&folder).into_iter().flatten() {

@@ -6,10 +6,12 @@ mod debian;
 mod files;
 mod guest;
 mod guests;
+mod host;
 mod postgres;
 mod step;
 mod test;
 mod toolchain;
+mod up;
 
 use std::path::PathBuf;
 use std::process::{Command, ExitCode};
@@ -27,6 +29,8 @@ struct Arguments {
 enum Task {
     /// Builds the plugins and the guests of the tests to WebAssembly.
     Guests(guests::Options),
+    /// Builds what is missing and runs a host with the bundled plugins.
+    Up(up::Options),
     /// Installs what the tests need, starts it, runs everything.
     Test(test::Options),
 }
@@ -35,6 +39,7 @@ fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let done = match arguments.task {
         Task::Guests(options) => guests::run(&options),
+        Task::Up(options) => up::run(&options),
         Task::Test(options) => test::run(&options),
     };
     match done {
@@ -52,9 +57,14 @@ fn root() -> PathBuf {
     here.parent().map(PathBuf::from).unwrap_or(here)
 }
 
+/// The folder of everything that is built, wherever the environment puts that of the host.
+fn target() -> PathBuf {
+    root().join("target")
+}
+
 /// The cargo that runs us, at the root of the workspace.
 fn cargo() -> Command {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    command.current_dir(root());
+    command.current_dir(root()).env("CARGO_TARGET_DIR", target());
     command
 }

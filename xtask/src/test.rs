@@ -52,7 +52,7 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
         tests.args(["test", "--workspace", "--all-targets", "--no-fail-fast"]);
     }
     tests.args(&options.runner).env("BERTH_AIMOCK", script).env("BERTH_TEST_POSTGRES_URL", cluster.url());
-    let target = crate::root().join("target");
+    let target = crate::target();
     tests.env("BERTH_PLUGINS", target.join("plugins")).env("BERTH_FIXTURES", target.join("fixtures"));
     // Traps and errors capture a backtrace each when this is set; the tests measure none of them.
     tests.env("RUST_BACKTRACE", "0");

@@ -144,7 +144,7 @@ impl Toolchain {
 
 /// Where cargo builds guests, away from the host.
 pub fn target_folder() -> PathBuf {
-    crate::root().join("target/guests")
+    crate::target().join("guests")
 }
 
 /// What the compiler on the path says of itself.

@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::capability::context::CallContext;
 use crate::capability::endpoint::{EndpointCaller, NoEndpoints};
-use crate::capability::grants::GrantView;
+use crate::capability::grants::{Fixed, GrantSource, GrantView};
 use crate::capability::progress::{NoProgress, ProgressSink};
 
 /// A call on its way to a plugin.
@@ -25,7 +25,7 @@ pub struct ToolInvocation {
     /// A JSON object.
     pub arguments: Value,
     pub context: CallContext,
-    pub grants: Arc<GrantView>,
+    pub grants: Arc<dyn GrantSource>,
     pub progress: Arc<dyn ProgressSink>,
     pub endpoints: Arc<dyn EndpointCaller>,
     /// Cut to the wall limit of the plugin.
@@ -40,7 +40,7 @@ impl ToolInvocation {
             tool: tool.into(),
             arguments,
             context,
-            grants: Arc::new(GrantView::nothing("")),
+            grants: Arc::new(Fixed(Arc::new(GrantView::nothing("")))),
             progress: Arc::new(NoProgress),
             endpoints: Arc::new(NoEndpoints),
             timeout: Duration::MAX,

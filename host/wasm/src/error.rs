@@ -188,6 +188,8 @@ pub enum CallError {
     Hostcall { limit: usize },
     #[error("the call was cancelled")]
     Cancelled,
+    #[error("the operator took a folder away while the plugin used it")]
+    Revoked,
     #[error("{what} is busy: {limit} calls are running")]
     Busy { what: &'static str, limit: usize },
     #[error("the answer of the plugin is larger than {limit} bytes")]
@@ -216,6 +218,7 @@ impl CallError {
             Self::Stack { .. } => "PLUGIN_STACK_LIMIT",
             Self::Hostcall { .. } => "PLUGIN_HOSTCALL_LIMIT",
             Self::Cancelled => "PLUGIN_CANCELLED",
+            Self::Revoked => "PERMISSION_REVOKED",
             Self::Busy { .. } => "PLUGIN_BUSY",
             Self::OutputTooLarge { .. } => "PLUGIN_OUTPUT_TOO_LARGE",
             Self::BadOutput { .. } => "PLUGIN_OUTPUT_INVALID",
@@ -238,7 +241,7 @@ impl CallError {
     pub fn blame(&self) -> Blame {
         match self {
             Self::UnknownTool { .. } | Self::Arguments(_) | Self::Cancelled => Blame::Caller,
-            Self::Files { .. } => Blame::Operator,
+            Self::Files { .. } | Self::Revoked => Blame::Operator,
             Self::Busy { .. } | Self::Host { .. } => Blame::Host,
             _ => Blame::Guest,
         }

@@ -18,6 +18,7 @@ use super::meter::{Meter, Metered};
 use super::state::{self, Call, PluginState, Shared, Stop};
 use super::{CallOutcome, Receipt, ToolInvocation};
 use crate::capability::files::{self, Access, Folder};
+use crate::capability::grants::GrantView;
 use crate::error::CallError;
 use crate::limits;
 use crate::plugin::Loaded;
@@ -47,15 +48,16 @@ pub(crate) async fn run(
     work: Work,
     permits: Permits,
 ) -> Result<CallOutcome, CallError> {
-    let folders = files::folders(&invocation.grants);
+    let view = invocation.grants.view();
+    let folders = files::folders(&view);
     if folders.is_empty() {
-        return contained(execute(plugin, invocation, work, None, permits)).await;
+        return contained(execute(plugin, invocation, work, view, Vec::new(), permits)).await;
     }
     let engine = plugin.engine.clone();
     engine
         .inner
         .files
-        .run(contained(execute(plugin, invocation, work, Some(folders), permits)))
+        .run(contained(execute(plugin, invocation, work, view, folders, permits)))
         .await
         .unwrap_or_else(|gone| Err(CallError::Host { message: gone.to_string() }))
 }
@@ -87,7 +89,8 @@ async fn execute(
     plugin: Arc<Loaded>,
     invocation: ToolInvocation,
     work: Work,
-    folders: Option<Vec<Folder>>,
+    view: Arc<GrantView>,
+    folders: Vec<Folder>,
     _permits: Permits,
 ) -> Result<CallOutcome, CallError> {
     let start = Instant::now();
@@ -99,11 +102,13 @@ async fn execute(
         plugin.limits.clone(),
         invocation.cancel.clone(),
     ));
-    let wasi = folders.map(|folders| with_folders(&shared, &folders)).transpose()?;
+    let wasi = if folders.is_empty() { None } else { Some(with_folders(&shared, &folders)?) };
     let call_id = invocation.context.call;
     let call = Call {
         context: Arc::new(invocation.context),
-        grants: invocation.grants,
+        grants: view,
+        source: invocation.grants,
+        folders,
         progress: invocation.progress,
         endpoints: invocation.endpoints,
         clock: engine.config.clock.clone(),
@@ -263,6 +268,9 @@ fn failed(error: &wasmtime::Error, shared: &Shared, wall: Duration) -> CallError
         Stop::Cpu => return CallError::Cpu { seconds: shared.limits.cpu.as_secs_f64() },
         Stop::Wall => return CallError::Timeout { seconds: wall.as_secs_f64() },
         Stop::None => {}
+    }
+    if shared.is_revoked() {
+        return CallError::Revoked;
     }
     if let Some(I32Exit(status)) = error.downcast_ref::<I32Exit>() {
         return CallError::Exit { status: *status };

@@ -1,7 +1,7 @@
 //! What the store of one call holds.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::time::Instant;
 
 use serde_json::Value;
@@ -14,7 +14,8 @@ use super::meter::Meter;
 use crate::capability::CapabilityError;
 use crate::capability::context::CallContext;
 use crate::capability::endpoint::EndpointCaller;
-use crate::capability::grants::GrantView;
+use crate::capability::files::{self, Folder};
+use crate::capability::grants::{GrantSource, GrantView};
 use crate::capability::logs::{LogSink, Stream};
 use crate::capability::progress::ProgressSink;
 use crate::limits::{self, Limits};
@@ -37,6 +38,7 @@ pub struct Shared {
     /// Set when the call is to end; imports that wait then return.
     pub cancel: CancellationToken,
     stop: AtomicU8,
+    revoked: AtomicBool,
     host_calls: AtomicU64,
     peak_memory: AtomicU64,
     refused_memory: AtomicU64,
@@ -51,6 +53,7 @@ impl Shared {
             logs: LogSink::default(),
             cancel,
             stop: AtomicU8::new(Stop::None as u8),
+            revoked: AtomicBool::new(false),
             host_calls: AtomicU64::new(0),
             peak_memory: AtomicU64::new(0),
             refused_memory: AtomicU64::new(0),
@@ -64,6 +67,11 @@ impl Shared {
             2 => Stop::Wall,
             _ => Stop::None,
         }
+    }
+
+    /// Whether a folder was taken away during the call.
+    pub fn is_revoked(&self) -> bool {
+        self.revoked.load(Ordering::Relaxed)
     }
 
     pub fn host_calls(&self) -> u64 {
@@ -94,6 +102,9 @@ pub struct PluginState {
 pub struct Call {
     pub context: Arc<CallContext>,
     pub grants: Arc<GrantView>,
+    pub source: Arc<dyn GrantSource>,
+    /// The folders that the store was made with.
+    pub folders: Vec<Folder>,
     pub progress: Arc<dyn ProgressSink>,
     pub endpoints: Arc<dyn EndpointCaller>,
     pub clock: Arc<dyn berth_core::port::clock::Clock>,
@@ -133,8 +144,26 @@ impl PluginState {
         &self.call.context
     }
 
-    pub fn grants(&self) -> Arc<GrantView> {
+    /// The grants that count right now.
+    pub fn grants(&mut self) -> Arc<GrantView> {
+        self.refresh_grants();
         self.call.grants.clone()
+    }
+
+    /// Takes over a change of the grants. A folder that is gone or narrower takes every open file with it.
+    fn refresh_grants(&mut self) {
+        if self.call.source.generation() == self.call.grants.generation() {
+            return;
+        }
+        self.call.grants = self.call.source.view();
+        if self.call.folders.is_empty() {
+            return;
+        }
+        let now = files::folders(&self.call.grants);
+        if self.call.folders.iter().any(|folder| !now.contains(folder)) {
+            self.table = ResourceTable::new();
+            self.shared.revoked.store(true, Ordering::Relaxed);
+        }
     }
 
     pub fn progress(&self) -> &Arc<dyn ProgressSink> {
@@ -191,6 +220,7 @@ pub fn wasi_builder(logs: &LogSink) -> wasmtime_wasi::WasiCtxBuilder {
 
 impl WasiView for PluginState {
     fn ctx(&mut self) -> WasiCtxView<'_> {
+        self.refresh_grants();
         let shared = &self.shared;
         let ctx = self.wasi.get_or_insert_with(|| wasi_builder(&shared.logs).build());
         WasiCtxView { ctx, table: &mut self.table }

@@ -34,34 +34,48 @@ pub struct Folder {
     pub access: Access,
 }
 
-/// The folders that the manifest asks for and the operator grants, with the narrower access of both.
+/// The granted folders at or below a path that the manifest asks for, with the narrower access of both.
 ///
-/// A request without an allowing grant is left out: the guest finds no such folder.
+/// Without an allowing grant there is no folder; a grant with mode `deny` takes it away again.
 pub fn folders(view: &GrantView) -> Vec<Folder> {
-    let mut folders = Vec::new();
-    for request in view.requests(Capability::Files) {
-        let Some(guest) = request.scope.get("guest").and_then(Value::as_str) else { continue };
-        let mine = |scope: &Value| scope.get("guest").and_then(Value::as_str) == Some(guest);
-        let grants = || view.grants(Capability::Files).filter(|grant| mine(&grant.scope));
-        if grants().any(|grant| grant.mode == GrantMode::Deny) {
-            continue;
-        }
-        let widest = grants()
-            .filter(|grant| allows(grant.mode))
-            .filter_map(|grant| {
-                let host = grant.scope.get("host").and_then(Value::as_str)?;
-                Some((Access::of(&grant.scope), PathBuf::from(host)))
-            })
-            .max_by_key(|(access, _)| *access);
-        if let Some((access, host)) = widest {
-            folders.push(Folder {
-                guest: guest.to_owned(),
-                host,
-                access: access.min(Access::of(&request.scope)),
-            });
+    let mut folders: Vec<Folder> = Vec::new();
+    for grant in view.grants(Capability::Files).filter(|grant| allows(grant.mode)) {
+        let Some(host) = grant.scope.get("host").and_then(Value::as_str) else { continue };
+        let Some(guest) = guest_of(view, &grant.scope) else { continue };
+        let asked = view
+            .requests(Capability::Files)
+            .filter(|request| path(&request.scope).is_some_and(|asked| is_within(guest, asked)))
+            .map(|request| Access::of(&request.scope))
+            .max();
+        let denied = view
+            .grants(Capability::Files)
+            .filter(|other| other.mode == GrantMode::Deny)
+            .any(|other| path(&other.scope).is_none_or(|closed| is_within(guest, closed)));
+        let (Some(asked), false) = (asked, denied) else { continue };
+        let access = asked.min(Access::of(&grant.scope));
+        match folders.iter_mut().find(|folder| folder.guest == guest) {
+            None => folders.push(Folder { guest: guest.to_owned(), host: PathBuf::from(host), access }),
+            Some(folder) if access > folder.access => {
+                folder.access = access;
+                folder.host = PathBuf::from(host);
+            }
+            Some(_) => {}
         }
     }
     folders
+}
+
+/// The path of a grant in the guest: its own, or the first that the manifest asks for.
+fn guest_of<'a>(view: &'a GrantView, scope: &'a Value) -> Option<&'a str> {
+    path(scope).or_else(|| view.requests(Capability::Files).find_map(|request| path(&request.scope)))
+}
+
+fn path(scope: &Value) -> Option<&str> {
+    scope.get("guest").and_then(Value::as_str)
+}
+
+fn is_within(path: &str, folder: &str) -> bool {
+    Path::new(path).starts_with(folder)
 }
 
 /// Checks the scope of a request in a manifest: `{ guest = "/name", access = "ro" | "rw" }`.
@@ -71,10 +85,14 @@ pub fn check_request(scope: &Value) -> Result<(), String> {
     access(scope)
 }
 
-/// Checks the scope of a grant: `{"guest": "/name", "host": "/folder", "access": "ro" | "rw"}`.
+/// Checks the scope of a grant: `{"host": "/folder", "guest": "/name", "access": "ro" | "rw"}`.
+///
+/// Without `guest` the folder appears where the manifest asks for it.
 pub fn check_grant(scope: &Value) -> Result<(), String> {
     keys(scope, &["guest", "host", "access"])?;
-    guest(scope)?;
+    if scope.get("guest").is_some() {
+        guest(scope)?;
+    }
     access(scope)?;
     let host =
         scope.get("host").and_then(Value::as_str).ok_or("`host` must name a folder of this machine")?;
@@ -153,6 +171,21 @@ mod tests {
         assert!(folders(&view(request.clone(), vec![(mine.clone(), GrantMode::Ask)])).is_empty());
         let both = vec![(mine.clone(), GrantMode::Allow), (mine, GrantMode::Deny)];
         assert!(folders(&view(request, both)).is_empty());
+    }
+
+    #[test]
+    fn a_grant_below_the_asked_path_counts_and_one_beside_it_does_not() {
+        let request = json!({ "guest": "/data", "access": "rw" });
+        let below = json!({ "guest": "/data/notes", "host": "/srv/notes", "access": "rw" });
+        let beside = json!({ "guest": "/database", "host": "/srv/db", "access": "rw" });
+        let unnamed = json!({ "host": "/srv/all" });
+        let grants = [below, beside, unnamed].map(|scope| (scope, GrantMode::Allow)).to_vec();
+
+        let folders = folders(&view(request, grants));
+
+        let guests: Vec<&str> = folders.iter().map(|folder| folder.guest.as_str()).collect();
+        assert_eq!(guests, ["/data/notes", "/data"]);
+        assert_eq!(folders[1].access, Access::ReadOnly);
     }
 
     #[test]

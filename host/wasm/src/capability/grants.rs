@@ -1,5 +1,7 @@
 //! What a plugin may do right now: its manifest, cut to what the operator granted.
 
+use std::sync::Arc;
+
 use berth_model::plugin::GrantMode;
 use serde_json::{Value, json};
 
@@ -31,6 +33,30 @@ pub struct GrantView {
     plugin: String,
     requests: Vec<Request>,
     grants: Vec<Granted>,
+}
+
+/// Tells the view that counts right now.
+///
+/// Every host call compares the generation, so that a revocation acts at the next one.
+pub trait GrantSource: Send + Sync {
+    fn generation(&self) -> u64;
+
+    /// The view of the current generation.
+    fn view(&self) -> Arc<GrantView>;
+}
+
+/// A view that never changes.
+#[derive(Debug, Clone)]
+pub struct Fixed(pub Arc<GrantView>);
+
+impl GrantSource for Fixed {
+    fn generation(&self) -> u64 {
+        self.0.generation
+    }
+
+    fn view(&self) -> Arc<GrantView> {
+        self.0.clone()
+    }
 }
 
 /// A use that the operator has not allowed. A value for the guest, never a trap.

@@ -1,0 +1,267 @@
+//! The installed plugins: what is stored of them, which are loaded, what they are granted.
+//!
+//! A start runs no guest code: descriptions are stored with the digest. Nothing here is in reach of a plugin.
+
+pub mod endpoints;
+pub mod error;
+mod grants;
+pub mod package;
+mod registry;
+mod target;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use berth_core::port::clock::Clock;
+use berth_core::port::ids::Ids;
+use berth_core::port::store::Store;
+use berth_model::plugin::{Plugin, PluginStatus};
+use berth_model::{ActorId, CallId, OperationId, PluginId, WorkspaceId};
+
+pub use error::HostError;
+pub use grants::NewGrant;
+pub use package::Package;
+
+use crate::capability::context::CallContext;
+use crate::capability::endpoint::EndpointCaller;
+use crate::capability::logs::LogLine;
+use crate::engine::PluginEngine;
+use crate::inspect::{Inspection, inspect};
+use crate::manifest::Manifest;
+use crate::plugin::{ComponentSource, LoadedPlugin, PluginSpec};
+use crate::tool::{ToolDescription, check_names};
+use registry::Registry;
+
+/// What the host is made of.
+pub struct HostParts {
+    pub engine: PluginEngine,
+    pub store: Arc<dyn Store>,
+    pub clock: Arc<dyn Clock>,
+    pub ids: Arc<dyn Ids>,
+    /// The folder that keeps components under their digest.
+    pub folder: PathBuf,
+    pub endpoints: Arc<dyn EndpointCaller>,
+}
+
+/// Keeps, loads and calls the installed plugins. Implements core's `PluginTarget`.
+pub struct PluginHost {
+    parts: HostParts,
+    registry: Arc<Registry>,
+    /// Installs and changes come one after another.
+    changes: tokio::sync::Mutex<()>,
+}
+
+/// What an install has done.
+#[derive(Debug, Clone)]
+pub struct Installed {
+    pub plugin: Plugin,
+    pub inspection: Inspection,
+    pub tools: Vec<ToolDescription>,
+}
+
+/// A plugin and how it stands.
+#[derive(Debug, Clone)]
+pub struct PluginView {
+    pub plugin: Plugin,
+    /// Whether it is loaded and can be called.
+    pub is_ready: bool,
+    pub grants: Vec<berth_model::plugin::Grant>,
+}
+
+impl PluginHost {
+    pub fn new(parts: HostParts) -> Arc<Self> {
+        Arc::new(Self {
+            parts,
+            registry: Arc::new(Registry::default()),
+            changes: tokio::sync::Mutex::new(()),
+        })
+    }
+
+    pub fn engine(&self) -> &PluginEngine {
+        &self.parts.engine
+    }
+
+    /// Loads every active plugin, each for itself: one that fails keeps its error and stops nobody.
+    ///
+    /// Fails only when the store does.
+    pub async fn boot(&self) -> Result<(), HostError> {
+        let (plugins, grants) = {
+            let mut tx = self.parts.store.read().await?;
+            (tx.list_plugins().await?, tx.list_grants(None).await?)
+        };
+        self.registry.set_grants(grants);
+        let loads = plugins.iter().filter(|plugin| plugin.status == PluginStatus::Active).map(|plugin| async {
+            if let Err(error) = self.activate(plugin).await {
+                tracing::warn!(plugin.id = %plugin.id, code = error.code(), %error, "plugin could not be loaded");
+                let mut failed = plugin.clone();
+                failed.last_error = format!("{}: {error}", error.code());
+                if let Err(error) = self.save(&failed).await {
+                    tracing::warn!(plugin.id = %plugin.id, %error, "the failure could not be stored");
+                }
+            }
+        });
+        futures::future::join_all(loads).await;
+        Ok(())
+    }
+
+    /// Inspects a package without installing it.
+    pub async fn inspect(&self, package: Package) -> Result<(Arc<Manifest>, Inspection), HostError> {
+        tokio::task::spawn_blocking(move || {
+            let manifest = Manifest::parse(&package.manifest)?;
+            let inspection = inspect(&package.component, &manifest, &package.docs)?;
+            if let Some(packed) = &manifest.sha256
+                && *packed != inspection.digest
+            {
+                return Err(HostError::Digest { packed: packed.clone(), found: inspection.digest });
+            }
+            Ok((Arc::new(manifest), inspection))
+        })
+        .await
+        .map_err(|_| HostError::Inspector)?
+    }
+
+    /// Installs a package, or puts it in the place of the installed one of its id; active at once.
+    ///
+    /// Calls in flight end in the old one. A failure changes nothing.
+    pub async fn install(&self, package: Package) -> Result<Installed, HostError> {
+        let _turn = self.changes.lock().await;
+        let text = package.manifest.clone();
+        let component = package.component.clone();
+        let (manifest, inspection) = self.inspect(package).await?;
+        let id = PluginId::new(&manifest.id)?;
+        let spec = PluginSpec {
+            digest: inspection.digest.clone(),
+            component: ComponentSource::Bytes(component.clone()),
+            manifest: manifest.clone(),
+            tools: inspection.tools.clone(),
+        };
+        let mut loaded = self.parts.engine.load(spec).await?;
+        if inspection.is_dynamic {
+            let tools = loaded.describe(self.own_context()).await?;
+            loaded = loaded.with_tools(tools)?;
+        }
+        check_names(&manifest, loaded.tools())?;
+        self.registry.check_free(&id, loaded.tools())?;
+        package::keep(&self.parts.folder, &inspection.digest, component).await?;
+
+        let now = self.parts.clock.now();
+        let old = self.parts.store.read().await?.lookup_plugin(&id).await?;
+        let plugin = Plugin {
+            id: id.clone(),
+            version: manifest.version.to_string(),
+            digest: inspection.digest.clone(),
+            manifest: text,
+            tools: serde_json::to_value(loaded.tools())?,
+            status: PluginStatus::Active,
+            last_error: String::new(),
+            installed_at: old.map_or(now, |old| old.installed_at),
+            updated_at: now,
+        };
+        self.save(&plugin).await?;
+        let tools = loaded.tools().to_vec();
+        self.registry.put(id, loaded)?;
+        Ok(Installed { plugin, inspection, tools })
+    }
+
+    /// Every installed plugin, by id.
+    pub async fn list(&self) -> Result<Vec<PluginView>, HostError> {
+        let mut tx = self.parts.store.read().await?;
+        let grants = tx.list_grants(None).await?;
+        let plugins = tx.list_plugins().await?;
+        Ok(plugins
+            .into_iter()
+            .map(|plugin| PluginView {
+                is_ready: self.registry.lookup(&plugin.id).is_some(),
+                grants: grants.iter().filter(|grant| grant.plugin == plugin.id).cloned().collect(),
+                plugin,
+            })
+            .collect())
+    }
+
+    /// One plugin.
+    pub async fn show(&self, id: &PluginId) -> Result<PluginView, HostError> {
+        let mut tx = self.parts.store.read().await?;
+        let plugin = tx.lookup_plugin(id).await?.ok_or_else(|| HostError::not_found(id))?;
+        let grants = tx.list_grants(Some(id)).await?;
+        Ok(PluginView { is_ready: self.registry.lookup(id).is_some(), plugin, grants })
+    }
+
+    /// Loads a plugin that was switched off or has failed.
+    pub async fn enable(&self, id: &PluginId) -> Result<(), HostError> {
+        let _turn = self.changes.lock().await;
+        let mut plugin = self.row(id).await?;
+        self.activate(&plugin).await?;
+        plugin.status = PluginStatus::Active;
+        plugin.last_error.clear();
+        self.save(&plugin).await
+    }
+
+    /// Takes a plugin out of the catalogue; calls in flight end by themselves.
+    pub async fn disable(&self, id: &PluginId) -> Result<(), HostError> {
+        let _turn = self.changes.lock().await;
+        let mut plugin = self.row(id).await?;
+        plugin.status = PluginStatus::Disabled;
+        self.save(&plugin).await?;
+        self.registry.take(id);
+        Ok(())
+    }
+
+    /// Forgets a plugin; its grants stay.
+    pub async fn remove(&self, id: &PluginId) -> Result<(), HostError> {
+        let _turn = self.changes.lock().await;
+        let mut tx = self.parts.store.write().await?;
+        if !tx.remove_plugin(id).await? {
+            return Err(HostError::not_found(id));
+        }
+        tx.commit().await?;
+        self.registry.take(id);
+        Ok(())
+    }
+
+    /// What a plugin printed lately, oldest first.
+    pub fn logs(&self, id: &PluginId) -> Result<Vec<LogLine>, HostError> {
+        self.registry.lookup(id).map(|plugin| plugin.recent_logs()).ok_or_else(|| HostError::not_found(id))
+    }
+
+    async fn activate(&self, plugin: &Plugin) -> Result<(), HostError> {
+        let manifest = Arc::new(Manifest::parse(&plugin.manifest)?);
+        let tools: Vec<ToolDescription> = serde_json::from_value(plugin.tools.clone())?;
+        let spec = PluginSpec {
+            digest: plugin.digest.clone(),
+            component: ComponentSource::File(package::path(&self.parts.folder, &plugin.digest)),
+            manifest,
+            tools,
+        };
+        let loaded: LoadedPlugin = self.parts.engine.load(spec).await?;
+        self.registry.put(plugin.id.clone(), loaded)
+    }
+
+    async fn row(&self, id: &PluginId) -> Result<Plugin, HostError> {
+        self.parts.store.read().await?.lookup_plugin(id).await?.ok_or_else(|| HostError::not_found(id))
+    }
+
+    async fn save(&self, plugin: &Plugin) -> Result<(), HostError> {
+        let mut plugin = plugin.clone();
+        plugin.updated_at = self.parts.clock.now();
+        let mut tx = self.parts.store.write().await?;
+        tx.upsert_plugin(&plugin).await?;
+        Ok(tx.commit().await?)
+    }
+
+    /// The context of a call that the host itself makes.
+    fn own_context(&self) -> CallContext {
+        CallContext {
+            call: CallId::from_uuid(self.parts.ids.uuid()),
+            operation: OperationId::from_uuid(self.parts.ids.uuid()),
+            run: None,
+            thread: None,
+            session: None,
+            workspace: WorkspaceId::fixed("none"),
+            actor: ActorId::fixed("system:host"),
+            locale: String::new(),
+            dry_run: true,
+            idempotency_key: String::new(),
+            meta: Vec::new(),
+        }
+    }
+}

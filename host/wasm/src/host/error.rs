@@ -1,0 +1,74 @@
+//! Why a change of the installed plugins did not happen.
+
+use berth_core::port::store::StoreError;
+use berth_model::{GrantId, IdError, PluginId};
+
+use crate::error::{InstallError, LoadError};
+use crate::inspect::docs::DocsError;
+use crate::manifest::ManifestError;
+use crate::plugin::DescribeError;
+
+/// Why a change of the installed plugins did not happen.
+#[derive(Debug, thiserror::Error)]
+pub enum HostError {
+    #[error(transparent)]
+    Manifest(#[from] ManifestError),
+    #[error(transparent)]
+    Docs(#[from] DocsError),
+    #[error(transparent)]
+    Install(#[from] InstallError),
+    #[error(transparent)]
+    Load(#[from] LoadError),
+    #[error(transparent)]
+    Describe(#[from] DescribeError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Id(#[from] IdError),
+    #[error("the stored tools of the plugin cannot be read")]
+    Tools(#[from] serde_json::Error),
+    #[error("the package at {path} cannot be read: {message}")]
+    Package { path: String, message: String },
+    #[error("plugin.toml was packed with the component {packed}, this one is {found}")]
+    Digest { packed: String, found: String },
+    #[error("the component could not be kept in the data folder")]
+    Folder { source: std::io::Error },
+    #[error("no plugin `{id}` is installed")]
+    NotFound { id: String },
+    #[error("`{capability}` is no capability: known are {known}")]
+    GrantCapability { capability: String, known: String },
+    #[error("the scope of the grant is not right: {message}")]
+    GrantScope { message: String },
+    #[error("there is no grant `{id}`")]
+    GrantNotFound { id: GrantId },
+    #[error("the inspection stopped")]
+    Inspector,
+}
+
+impl HostError {
+    pub(super) fn not_found(id: &PluginId) -> Self {
+        Self::NotFound { id: id.to_string() }
+    }
+
+    /// The code on the wire, in logs and in `docs/errors.md`.
+    pub fn code(&self) -> &str {
+        match self {
+            Self::Manifest(error) => error.code(),
+            Self::Docs(error) => error.code(),
+            Self::Install(error) => error.code(),
+            Self::Load(error) => error.code(),
+            Self::Describe(error) => error.code(),
+            Self::Store(_) => "STORE_UNAVAILABLE",
+            Self::Id(_) => "MANIFEST_INVALID",
+            Self::Tools(_) => "PLUGIN_TOOL_GONE",
+            Self::Package { .. } => "PLUGIN_PACKAGE_UNREADABLE",
+            Self::Digest { .. } => "PLUGIN_PACKAGE_DIGEST",
+            Self::Folder { .. } => "PLUGIN_DATA_FOLDER",
+            Self::NotFound { .. } => "PLUGIN_NOT_FOUND",
+            Self::GrantCapability { .. } => "GRANT_CAPABILITY_UNKNOWN",
+            Self::GrantScope { .. } => "GRANT_SCOPE_INVALID",
+            Self::GrantNotFound { .. } => "GRANT_NOT_FOUND",
+            Self::Inspector => "PLUGIN_HOST_FAILURE",
+        }
+    }
+}

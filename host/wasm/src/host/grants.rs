@@ -1,0 +1,80 @@
+//! Grants: given and taken by the operator, never by a plugin or a model.
+
+use berth_model::plugin::{Grant, GrantMode};
+use berth_model::{GrantId, PluginId, Timestamp, WorkspaceId};
+use serde_json::Value;
+
+use super::{HostError, PluginHost};
+use crate::capability::{Capability, endpoint, files};
+
+/// A grant that an operator gives. The plugin need not be installed yet.
+#[derive(Debug, Clone, PartialEq)]
+pub struct NewGrant {
+    pub plugin: PluginId,
+    pub capability: String,
+    /// A JSON object.
+    pub scope: Value,
+    pub mode: GrantMode,
+    pub workspace: Option<WorkspaceId>,
+    pub granted_by: String,
+    pub reason: String,
+    pub expires_at: Option<Timestamp>,
+    pub uses_left: Option<i64>,
+}
+
+impl PluginHost {
+    /// Stores a grant; calls in flight see it at their next host call.
+    pub async fn grant(&self, new: NewGrant) -> Result<Grant, HostError> {
+        let _turn = self.changes.lock().await;
+        let Some(capability) = Capability::lookup(&new.capability) else {
+            let known: Vec<&str> = Capability::ALL.into_iter().map(Capability::as_str).collect();
+            return Err(HostError::GrantCapability { capability: new.capability, known: known.join(", ") });
+        };
+        let checked = match (capability, new.mode) {
+            (Capability::Files, GrantMode::Deny) if new.scope.get("host").is_none() => Ok(()),
+            (Capability::Files, _) => files::check_grant(&new.scope),
+            (Capability::Endpoint, _) => endpoint::check_scope(&new.scope),
+            _ if new.scope.is_object() => Ok(()),
+            _ => Err("the scope must be an object".to_owned()),
+        };
+        checked.map_err(|message| HostError::GrantScope { message })?;
+        let grant = Grant {
+            id: GrantId::from_uuid(self.parts.ids.uuid()),
+            plugin: new.plugin,
+            capability: new.capability,
+            scope: new.scope,
+            limit: Value::Object(serde_json::Map::new()),
+            mode: new.mode,
+            workspace: new.workspace,
+            granted_by: new.granted_by,
+            reason: new.reason,
+            created_at: self.parts.clock.now(),
+            expires_at: new.expires_at,
+            uses_left: new.uses_left,
+            revoked_at: None,
+        };
+        let mut tx = self.parts.store.write().await?;
+        tx.insert_grant(&grant).await?;
+        let all = tx.list_grants(None).await?;
+        tx.commit().await?;
+        self.registry.set_grants(all);
+        Ok(grant)
+    }
+
+    /// Takes a grant back; calls in flight lose it at their next host call.
+    pub async fn revoke(&self, id: GrantId) -> Result<Grant, HostError> {
+        let _turn = self.changes.lock().await;
+        let mut tx = self.parts.store.write().await?;
+        let Some(mut grant) = tx.lookup_grant(id).await? else {
+            return Err(HostError::GrantNotFound { id });
+        };
+        if grant.revoked_at.is_none() {
+            grant.revoked_at = Some(self.parts.clock.now());
+            tx.update_grant(&grant).await?;
+        }
+        let all = tx.list_grants(None).await?;
+        tx.commit().await?;
+        self.registry.set_grants(all);
+        Ok(grant)
+    }
+}

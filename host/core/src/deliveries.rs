@@ -1,0 +1,134 @@
+//! Deliveries to endpoints and addresses: sent at once or kept in the outbox, at least once, under one id.
+
+use std::time::Duration;
+
+use berth_model::delivery::{Delivery, DeliveryStatus};
+use berth_model::{AddressId, DeliveryId, EndpointId};
+use serde_json::Value;
+
+use crate::port::endpoint_link::OutboundDelivery;
+use crate::{Core, CoreError};
+
+/// Attempts before a delivery is given up.
+const MAX_ATTEMPTS: u32 = 5;
+/// The longest wait between two attempts.
+const MAX_BACKOFF: Duration = Duration::from_secs(300);
+/// Deliveries sent in one go.
+const DRAIN: u32 = 50;
+
+/// What became of a provider's report.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reported {
+    Unknown,
+    Known { status: DeliveryStatus, queued: bool },
+}
+
+impl Core {
+    /// Sends to an endpoint, or keeps it until the endpoint is there.
+    pub async fn deliver(
+        &self,
+        endpoint: EndpointId,
+        address: Option<AddressId>,
+        kind: &str,
+        payload: Value,
+    ) -> Result<Delivery, CoreError> {
+        let now = self.now();
+        let mut delivery = Delivery {
+            id: DeliveryId::from_uuid(self.uuid()),
+            endpoint,
+            address,
+            kind: kind.to_owned(),
+            payload,
+            status: DeliveryStatus::Queued,
+            attempts: 0,
+            available_at: None,
+            error: String::new(),
+            created_at: now,
+            updated_at: now,
+        };
+        let mut tx = self.0.store.write().await?;
+        tx.insert_delivery(&delivery).await?;
+        tx.commit().await?;
+        self.attempt(&mut delivery).await?;
+        Ok(delivery)
+    }
+
+    /// Sends what waits for an endpoint, oldest first. Called when it connects and while it is connected.
+    pub async fn drain(&self, endpoint: &EndpointId) -> Result<(), CoreError> {
+        let due = self.0.store.read().await?.due_deliveries(endpoint, self.now(), DRAIN).await?;
+        for mut delivery in due {
+            if !self.attempt(&mut delivery).await? {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    async fn attempt(&self, delivery: &mut Delivery) -> Result<bool, CoreError> {
+        if !self.0.endpoints.is_connected(&delivery.endpoint) {
+            return Ok(false);
+        }
+        delivery.status = DeliveryStatus::Sending;
+        delivery.attempts += 1;
+        self.store_delivery(delivery).await?;
+        let sent = self
+            .0
+            .endpoints
+            .deliver(OutboundDelivery {
+                id: delivery.id,
+                endpoint: delivery.endpoint.clone(),
+                address: delivery.address.clone(),
+                kind: delivery.kind.clone(),
+                payload: delivery.payload.clone(),
+            })
+            .await;
+        if sent {
+            let two_phase = delivery.address.is_some();
+            delivery.status = if two_phase { DeliveryStatus::Dispatched } else { DeliveryStatus::Sent };
+        } else {
+            self.put_back(delivery, "the connection did not take it");
+        }
+        self.store_delivery(delivery).await?;
+        Ok(sent)
+    }
+
+    fn put_back(&self, delivery: &mut Delivery, error: &str) {
+        error.clone_into(&mut delivery.error);
+        if delivery.attempts >= MAX_ATTEMPTS {
+            delivery.status = DeliveryStatus::DeadLetter;
+            delivery.available_at = None;
+        } else {
+            let wait = Duration::from_secs(2 << delivery.attempts.saturating_sub(1).min(10)).min(MAX_BACKOFF);
+            delivery.status = DeliveryStatus::Retry;
+            delivery.available_at = Some(self.now().plus(wait));
+        }
+    }
+
+    async fn store_delivery(&self, delivery: &mut Delivery) -> Result<(), CoreError> {
+        delivery.updated_at = self.now();
+        let mut tx = self.0.store.write().await?;
+        tx.update_delivery(delivery).await?;
+        tx.commit().await?;
+        Ok(())
+    }
+
+    /// Notes what a provider says of a delivery; a failed one goes back into the outbox.
+    pub async fn report_delivery(
+        &self,
+        id: DeliveryId,
+        delivered: bool,
+        error: &str,
+    ) -> Result<Reported, CoreError> {
+        let Some(mut delivery) = self.0.store.read().await?.lookup_delivery(id).await? else {
+            return Ok(Reported::Unknown);
+        };
+        if delivered {
+            delivery.status = DeliveryStatus::Delivered;
+            delivery.error.clear();
+        } else if delivery.status != DeliveryStatus::Delivered {
+            self.put_back(&mut delivery, &error.chars().take(500).collect::<String>());
+        }
+        self.store_delivery(&mut delivery).await?;
+        Ok(Reported::Known { status: delivery.status, queued: delivery.status == DeliveryStatus::Retry })
+    }
+}

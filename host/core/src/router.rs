@@ -1,0 +1,217 @@
+//! The ToolRouter: who runs a tool call.
+
+pub mod score;
+
+use berth_model::endpoint::Capability;
+use berth_model::tool::{Blame, ExecutionTarget, ToolFailure, ToolSpec};
+use berth_model::workspace::{DefaultTarget, RoutingPolicy, Workspace};
+use berth_model::{EndpointId, ToolName};
+use serde_json::{Value, json};
+
+use crate::port::store::Tx;
+use crate::{Core, CoreError, builtin, catalogue};
+use score::{Candidate, Preference};
+
+/// A tool with its target, and why it is that one.
+#[derive(Debug, Clone)]
+pub struct Route {
+    pub tool: ToolSpec,
+    /// The capability, when an endpoint runs it.
+    pub capability: Option<Capability>,
+    /// Stored on the operation.
+    pub decision: Value,
+}
+
+/// What is asked for.
+#[derive(Debug, Clone, Default)]
+pub struct Wanted {
+    /// A model-facing name or a routing key.
+    pub tool: String,
+    /// An endpoint, `core.local`, `plugin.<id>` or `provider:<type>`.
+    pub target: Option<String>,
+    /// Where the message came from.
+    pub origin: Option<EndpointId>,
+    /// Plugins are out of the question: a plugin asks, and calls do not nest.
+    pub endpoints_only: bool,
+    /// Whether a person or a grant has agreed.
+    pub consented: bool,
+}
+
+fn failure(code: &str, message: String) -> CoreError {
+    CoreError::Tool(ToolFailure::new(code, message, Blame::Caller))
+}
+
+fn unavailable(code: &str, message: String) -> CoreError {
+    CoreError::Tool(ToolFailure::new(code, message, Blame::Provider).retryable())
+}
+
+impl Core {
+    /// Finds who runs a call in `place`. The gate comes after: a route is no permission.
+    pub(crate) async fn route(
+        &self,
+        tx: &mut dyn Tx,
+        place: &Workspace,
+        wanted: &Wanted,
+    ) -> Result<Route, CoreError> {
+        if wanted.tool.trim().is_empty() {
+            return Err(failure("tool_key_required", "the call names no tool".to_owned()));
+        }
+        if let Some(target) = wanted.target.as_deref().filter(|target| !target.is_empty()) {
+            return self.explicit(tx, place, wanted, target).await;
+        }
+        if !wanted.endpoints_only {
+            if let Some(tool) = self.own_tool(&wanted.tool) {
+                let decision = json!({ "mode": "registered", "target": tool.target.id() });
+                return Ok(Route { tool, capability: None, decision });
+            }
+            if let Some(route) = self.by_model_name(tx, &wanted.tool).await? {
+                return Ok(route);
+            }
+        }
+        self.scored(tx, place, wanted, Preference::default()).await
+    }
+
+    /// A tool of Core or of a plugin, by its name or by `core.<key>`.
+    fn own_tool(&self, name: &str) -> Option<ToolSpec> {
+        let builtin = builtin::tools().into_iter().find(|tool| tool.name.as_str() == name);
+        builtin.or_else(|| self.0.plugins.catalogue().iter().find(|tool| tool.name.as_str() == name).cloned())
+    }
+
+    /// The name that the catalogue gave an endpoint's capability.
+    async fn by_model_name(&self, tx: &mut dyn Tx, name: &str) -> Result<Option<Route>, CoreError> {
+        if !name.starts_with("ep_") || ToolName::new(name).is_err() {
+            return Ok(None);
+        }
+        for capability in tx.list_capabilities(None).await? {
+            if let Some(tool) =
+                catalogue::endpoint_tool(&capability).filter(|tool| tool.name.as_str() == name)
+            {
+                self.check_online(&capability.endpoint)?;
+                let decision =
+                    json!({ "mode": "explicit", "selected_endpoint_id": capability.endpoint.as_str() });
+                return Ok(Some(Route { tool, capability: Some(capability), decision }));
+            }
+        }
+        Ok(None)
+    }
+
+    async fn explicit(
+        &self,
+        tx: &mut dyn Tx,
+        place: &Workspace,
+        wanted: &Wanted,
+        target: &str,
+    ) -> Result<Route, CoreError> {
+        if let Some(provider) = target.strip_prefix("provider:") {
+            let preference = Preference { only_provider: Some(provider.to_owned()), ..Preference::default() };
+            return self.scored(tx, place, wanted, preference).await;
+        }
+        if target == "core.local" || target.starts_with("plugin.") {
+            let tool = (!wanted.endpoints_only).then(|| self.own_tool(&wanted.tool)).flatten();
+            let tool = tool.filter(|tool| tool.target.id() == target);
+            let tool = tool
+                .ok_or_else(|| failure("core_tool_not_found", format!("{target} has no {}", wanted.tool)))?;
+            return Ok(Route {
+                tool,
+                capability: None,
+                decision: json!({ "mode": "explicit", "target": target }),
+            });
+        }
+        let endpoint = EndpointId::new(target).ok();
+        let known = match &endpoint {
+            Some(id) => tx.lookup_endpoint(id).await?,
+            None => None,
+        };
+        let endpoint = known.ok_or_else(|| {
+            unavailable("execution_target_not_found", format!("there is no endpoint {target}"))
+        })?;
+        let capability = tx
+            .list_capabilities(Some(&endpoint.id))
+            .await?
+            .into_iter()
+            .find(|c| c.tool_key.as_str() == wanted.tool);
+        let capability = capability.ok_or_else(|| {
+            failure("endpoint_capability_not_found", format!("{target} does not offer {}", wanted.tool))
+        })?;
+        let member =
+            tx.memberships_of(&endpoint.id).await?.iter().any(|m| m.enabled && m.workspace == place.id);
+        if !member {
+            let message = format!("{target} is not in workspace {}", place.id);
+            return Err(failure("endpoint_not_in_workspace", message));
+        }
+        self.check_online(&endpoint.id)?;
+        let tool = catalogue::endpoint_tool(&capability).ok_or_else(|| {
+            failure("endpoint_capability_not_found", format!("{} cannot be called", wanted.tool))
+        })?;
+        let decision = json!({ "mode": "explicit", "selected_endpoint_id": endpoint.id.as_str() });
+        Ok(Route { tool, capability: Some(capability), decision })
+    }
+
+    fn check_online(&self, endpoint: &EndpointId) -> Result<(), CoreError> {
+        if self.0.endpoints.is_connected(endpoint) {
+            return Ok(());
+        }
+        Err(unavailable("target_endpoint_unavailable", format!("{endpoint} is not connected")))
+    }
+
+    async fn scored(
+        &self,
+        tx: &mut dyn Tx,
+        place: &Workspace,
+        wanted: &Wanted,
+        mut preference: Preference,
+    ) -> Result<Route, CoreError> {
+        let governance = &place.governance;
+        preference.endpoints = governance.preferred_endpoints.clone();
+        preference.providers = governance.preferred_providers.clone();
+        preference.strict = governance.routing == RoutingPolicy::StrictPreferredEndpoint;
+        if governance.routing == RoutingPolicy::PreferOriginEndpoint {
+            preference.endpoints.extend(wanted.origin.clone());
+        }
+        // Only a named or a preferred endpoint will do.
+        preference.strict |=
+            place.default_target == DefaultTarget::Endpoint && preference.only_provider.is_none();
+
+        let mut candidates = Vec::new();
+        for capability in tx.list_capabilities(None).await? {
+            if capability.tool_key.as_str() != wanted.tool {
+                continue;
+            }
+            let Some(endpoint) = tx.lookup_endpoint(&capability.endpoint).await? else { continue };
+            let memberships = tx.memberships_of(&endpoint.id).await?;
+            candidates.push(Candidate {
+                online: self.0.endpoints.is_connected(&endpoint.id),
+                workspaces: memberships.into_iter().filter(|m| m.enabled).map(|m| m.workspace).collect(),
+                endpoint,
+                capability,
+            });
+        }
+        let ranking =
+            score::rank(candidates, &place.id, &preference, wanted.consented || wanted.endpoints_only);
+        let decision = ranking.decision(&wanted.tool);
+        let Some(best) = ranking.best else {
+            let known =
+                ranking.rejected.iter().any(|rejected| rejected.reasons.contains(&"endpoint_disconnected"));
+            let why =
+                if known { "every endpoint that offers it is offline" } else { "nothing here offers it" };
+            let failure = ToolFailure::new(
+                "execution_target_unavailable",
+                format!("{} cannot run: {why}", wanted.tool),
+                Blame::Provider,
+            );
+            return Err(CoreError::Tool(failure.retryable().with_details(decision)));
+        };
+        let tool = catalogue::endpoint_tool(&best.capability).ok_or_else(|| {
+            failure("endpoint_capability_not_found", format!("{} cannot be called", wanted.tool))
+        })?;
+        Ok(Route { tool, capability: Some(best.capability), decision })
+    }
+}
+
+/// The endpoint of a route, if one runs it.
+pub(crate) fn endpoint_of(tool: &ToolSpec) -> Option<EndpointId> {
+    match &tool.target {
+        ExecutionTarget::Endpoint(endpoint) => Some(endpoint.clone()),
+        ExecutionTarget::CoreLocal | ExecutionTarget::Plugin(_) => None,
+    }
+}

@@ -1,0 +1,78 @@
+//! What the model is asked: who it is, what was said, which tools there are.
+
+use berth_model::message::{Message, MessageStatus, Role};
+use berth_model::run::Run;
+use berth_model::tool::ToolSpec;
+use berth_model::workspace::Workspace;
+use serde_json::Value;
+
+use crate::port::model::{ChatMessage, ModelOptions, ToolDefinition};
+
+/// The messages of the first round. What was said after the run's own message belongs to later runs.
+pub(super) fn messages(
+    system: &str,
+    place: &Workspace,
+    run: &Run,
+    said: &[Message],
+    window: usize,
+) -> Vec<ChatMessage> {
+    let end =
+        said.iter().position(|message| Some(message.id) == run.input_message).map_or(said.len(), |at| at + 1);
+    let visible: Vec<&Message> = said[..end].iter().filter(|message| is_history(message)).collect();
+    let start = visible.len().saturating_sub(window.max(1));
+
+    let mut system = system.to_owned();
+    system.push_str(&format!("\nWorkspace: {} ({}).", place.title, place.id));
+    if !place.prompt_overlay.is_empty() {
+        system.push('\n');
+        system.push_str(&place.prompt_overlay);
+    }
+    let mut messages = vec![ChatMessage::System(system)];
+    messages.extend(visible[start..].iter().map(|message| match message.role {
+        Role::Assistant => ChatMessage::Assistant {
+            text: message.content.clone(),
+            tool_calls: Vec::new(),
+            reasoning: String::new(),
+            provider_items: Vec::new(),
+        },
+        _ => ChatMessage::User(message.content.clone()),
+    }));
+    messages
+}
+
+fn is_history(message: &Message) -> bool {
+    message.status != MessageStatus::Failed && matches!(message.role, Role::User | Role::Assistant)
+}
+
+pub(super) fn tools(catalogue: &[ToolSpec]) -> Vec<ToolDefinition> {
+    catalogue
+        .iter()
+        .map(|tool| ToolDefinition {
+            name: tool.name.to_string(),
+            description: tool.description.clone(),
+            parameters: tool.input_schema.clone(),
+        })
+        .collect()
+}
+
+/// The wishes that came with the message.
+pub(super) fn options(run: &Run) -> ModelOptions {
+    let Some(options) = run.metadata.get("options") else { return ModelOptions::default() };
+    let thinking = &options["thinking"];
+    ModelOptions {
+        model: options["model"].as_str().map(str::to_owned),
+        thinking: thinking["enabled"].as_bool(),
+        thinking_effort: thinking["effort"].as_str().map(str::to_owned),
+        thinking_budget_tokens: thinking["budget_tokens"]
+            .as_u64()
+            .and_then(|tokens| u32::try_from(tokens).ok()),
+    }
+}
+
+/// What the model reads of a result.
+pub(super) fn result_text(content: &Value) -> String {
+    match content {
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    }
+}

@@ -7,7 +7,7 @@ use berth_model::{DeliveryId, EndpointId, Timestamp};
 use sqlx::any::AnyRow;
 
 use crate::row::Row;
-use crate::sql::{SqlTx, execute, lookup, select, sql};
+use crate::sql::{SqlTx, execute, lookup, select, sql, update};
 
 const COLUMNS: &str = "delivery_id, endpoint_id, address_id, kind, payload, status, attempts, available_at, error, \
                        created_at, updated_at";
@@ -52,18 +52,17 @@ impl DeliveryRepo for SqlTx {
     }
 
     async fn update_delivery(&mut self, delivery: &Delivery) -> Result<(), StoreError> {
-        execute!(
+        update!(
             self,
+            "delivery"."delivery_id" = delivery.id,
             "UPDATE delivery SET status = $2, attempts = $3, available_at = $4, error = $5, updated_at = $6 \
              WHERE delivery_id = $1",
-            delivery.id.to_string(),
             delivery.status.as_str(),
             i64::from(delivery.attempts),
             delivery.available_at.map(Timestamp::as_micros),
             delivery.error.clone(),
             delivery.updated_at.as_micros(),
-        )?;
-        Ok(())
+        )
     }
 
     async fn lookup_delivery(&mut self, id: DeliveryId) -> Result<Option<Delivery>, StoreError> {

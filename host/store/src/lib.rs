@@ -3,6 +3,9 @@
 //! Every statement is written once: both dialects take the same text, `$1` parameters included, through
 //! `sqlx::Any`. One file per aggregate; a new one is a repository trait in core, a file here, a migration, and its
 //! stories in the contract suite, which runs on both databases.
+//!
+//! **Invariant:** one writer at a time, on both databases and in all hosts of one. A use case looks, decides and writes
+//! without another in between.
 
 mod approval;
 mod delivery;
@@ -21,4 +24,4 @@ mod url;
 mod workspace;
 
 pub use sql::SqlStore;
-pub use url::DatabaseUrl;
+pub use url::{BadDatabaseUrl, DatabaseUrl};

@@ -7,7 +7,7 @@ use berth_model::{EndpointId, MessageId, ThreadId};
 use sqlx::any::AnyRow;
 
 use crate::row::{Row, object_text};
-use crate::sql::{SqlTx, execute, lookup, select, sql};
+use crate::sql::{SqlTx, execute, insert_or_conflict, lookup, select, sql};
 
 const COLUMNS: &str = "message_id, thread_id, session_id, run_id, workspace_id, role, channel, content, status, \
                        origin_endpoint, endpoint_message_id, metadata, created_at";
@@ -39,12 +39,15 @@ fn origin(endpoint: Option<&EndpointId>) -> String {
 #[async_trait]
 impl MessageRepo for SqlTx {
     async fn insert_message(&mut self, message: &Message) -> Result<(), StoreError> {
-        execute!(
+        insert_or_conflict!(
             self,
+            "message_idempotency",
             "INSERT INTO message (message_id, thread_id, position, session_id, run_id, workspace_id, role, channel, \
              content, status, origin_endpoint, endpoint_message_id, metadata, created_at) VALUES ($1, $2, \
              (SELECT COALESCE(MAX(position), 0) + 1 FROM message WHERE thread_id = $2), \
-             $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
+             $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13) \
+             ON CONFLICT (thread_id, origin_endpoint, role, endpoint_message_id) \
+             WHERE endpoint_message_id IS NOT NULL DO NOTHING",
             message.id.to_string(),
             message.thread.to_string(),
             message.session.map(|id| id.to_string()),
@@ -58,8 +61,7 @@ impl MessageRepo for SqlTx {
             message.endpoint_message_id.clone(),
             object_text(&message.metadata),
             message.created_at.as_micros(),
-        )?;
-        Ok(())
+        )
     }
 
     async fn lookup_message(&mut self, id: MessageId) -> Result<Option<Message>, StoreError> {

@@ -7,7 +7,7 @@ use berth_model::{GrantId, PluginId, Timestamp};
 use sqlx::any::AnyRow;
 
 use crate::row::Row;
-use crate::sql::{SqlTx, execute, lookup, select, sql};
+use crate::sql::{SqlTx, execute, lookup, select, sql, update};
 
 const PLUGIN: &str =
     "plugin_id, version, digest, manifest, tools, status, last_error, installed_at, updated_at";
@@ -112,15 +112,14 @@ impl PluginRepo for SqlTx {
     }
 
     async fn update_grant(&mut self, grant: &Grant) -> Result<(), StoreError> {
-        execute!(
+        update!(
             self,
+            "plugin_grant"."grant_id" = grant.id,
             "UPDATE plugin_grant SET expires_at = $2, uses_left = $3, revoked_at = $4 WHERE grant_id = $1",
-            grant.id.to_string(),
             grant.expires_at.map(Timestamp::as_micros),
             grant.uses_left,
             grant.revoked_at.map(Timestamp::as_micros),
-        )?;
-        Ok(())
+        )
     }
 
     async fn lookup_grant(&mut self, id: GrantId) -> Result<Option<Grant>, StoreError> {

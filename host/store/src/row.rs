@@ -91,3 +91,41 @@ pub(crate) fn list_text<T: ToString>(items: &[T]) -> String {
 pub(crate) fn object_text(map: &JsonMap) -> String {
     serde_json::to_string(map).unwrap_or_else(|_| "{}".to_owned())
 }
+
+/// A value on its way into a statement.
+///
+/// PostgreSQL keeps no NUL in a text, so neither database gets one: U+FFFD stands in its place. JSON escapes its own.
+pub(crate) trait Stored {
+    fn stored(self) -> Self;
+}
+
+impl Stored for String {
+    fn stored(self) -> Self {
+        if self.contains('\0') { self.replace('\0', "\u{fffd}") } else { self }
+    }
+}
+
+impl Stored for Option<String> {
+    fn stored(self) -> Self {
+        self.map(Stored::stored)
+    }
+}
+
+/// A word of ours.
+impl Stored for &'static str {
+    fn stored(self) -> Self {
+        self
+    }
+}
+
+impl Stored for i64 {
+    fn stored(self) -> Self {
+        self
+    }
+}
+
+impl Stored for Option<i64> {
+    fn stored(self) -> Self {
+        self
+    }
+}

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use sqlx::any::AnyRow;
 
 use crate::row::{Row, object_text};
-use crate::sql::{Kind, SqlTx, execute, lookup, select, sql};
+use crate::sql::{SqlTx, execute, lookup, select, sql, update};
 
 const COLUMNS: &str = "run_id, workspace_id, thread_id, session_id, trigger_type, actor_id, origin_endpoint, status, \
                        input_message, output_message, failure, effects_started, attempt, metadata, created_at, \
@@ -86,11 +86,11 @@ impl RunRepo for SqlTx {
     }
 
     async fn update_run(&mut self, run: &Run) -> Result<(), StoreError> {
-        execute!(
+        update!(
             self,
+            "run"."run_id" = run.id,
             "UPDATE run SET status = $2, input_message = $3, output_message = $4, failure = $5, \
              effects_started = $6, attempt = $7, metadata = $8, started_at = $9, finished_at = $10 WHERE run_id = $1",
-            run.id.to_string(),
             run.status.as_str(),
             run.input_message.map(|id| id.to_string()),
             run.output_message.map(|id| id.to_string()),
@@ -100,8 +100,7 @@ impl RunRepo for SqlTx {
             object_text(&run.metadata),
             run.started_at.map(Timestamp::as_micros),
             run.finished_at.map(Timestamp::as_micros),
-        )?;
-        Ok(())
+        )
     }
 
     async fn lookup_run(&mut self, id: RunId) -> Result<Option<Run>, StoreError> {
@@ -121,20 +120,15 @@ impl RunRepo for SqlTx {
     }
 
     async fn claim_run(&mut self, now: Timestamp) -> Result<Option<Run>, StoreError> {
-        // Two hosts that claim at once pass over each other's row; the index on running runs of a thread settles
-        // the rest.
-        let lock = match self.kind {
-            Kind::Sqlite => "",
-            Kind::Postgres => " FOR UPDATE SKIP LOCKED",
-        };
+        // There is one writer at a time, in all hosts: nobody looks at the queue between the choice and the mark.
+        // Locks of single rows would not do, as two takers of two runs of one thread would both find it free. The
+        // index on the runs of a thread guards what this statement promises.
         let sql = sql!(
             "UPDATE run SET status = 'running', started_at = COALESCE(started_at, $1), attempt = attempt + 1 \
              WHERE run_id = (SELECT queued.run_id FROM run AS queued WHERE queued.status = 'queued' AND NOT EXISTS \
              (SELECT 1 FROM run AS other WHERE other.thread_id = queued.thread_id AND other.status IN \
              ('running', 'waiting_for_approval', 'waiting_for_endpoint')) \
-             ORDER BY queued.created_at, queued.run_id LIMIT 1",
-            lock,
-            ") RETURNING ",
+             ORDER BY queued.created_at, queued.run_id LIMIT 1) RETURNING ",
             COLUMNS
         );
         lookup!(self, read, sql, now.as_micros())

@@ -7,7 +7,7 @@ use berth_model::{EndpointId, SessionId};
 use sqlx::any::AnyRow;
 
 use crate::row::{Row, object_text};
-use crate::sql::{SqlTx, execute, lookup, sql};
+use crate::sql::{SqlTx, execute, insert_or_conflict, lookup, sql, update};
 
 const SESSION: &str =
     "session_id, thread_id, endpoint_id, workspace_id, status, metadata, created_at, updated_at";
@@ -66,16 +66,15 @@ impl SessionRepo for SqlTx {
     }
 
     async fn update_session(&mut self, session: &Session) -> Result<(), StoreError> {
-        execute!(
+        update!(
             self,
+            "session"."session_id" = session.id,
             "UPDATE session SET workspace_id = $2, status = $3, metadata = $4, updated_at = $5 WHERE session_id = $1",
-            session.id.to_string(),
             session.workspace.to_string(),
             session.status.clone(),
             object_text(&session.metadata),
             session.updated_at.as_micros(),
-        )?;
-        Ok(())
+        )
     }
 
     async fn lookup_session(&mut self, id: SessionId) -> Result<Option<Session>, StoreError> {
@@ -84,11 +83,13 @@ impl SessionRepo for SqlTx {
     }
 
     async fn insert_binding(&mut self, binding: &Binding) -> Result<(), StoreError> {
-        execute!(
+        insert_or_conflict!(
             self,
+            "binding_conversation",
             "INSERT INTO binding (binding_id, endpoint_id, thread_id, workspace_id, address_id, strategy, \
              conversation_key, display_name, status, metadata, created_at, updated_at) \
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) \
+             ON CONFLICT DO NOTHING",
             binding.id.to_string(),
             binding.endpoint.to_string(),
             binding.thread.to_string(),
@@ -101,16 +102,15 @@ impl SessionRepo for SqlTx {
             object_text(&binding.metadata),
             binding.created_at.as_micros(),
             binding.updated_at.as_micros(),
-        )?;
-        Ok(())
+        )
     }
 
     async fn update_binding(&mut self, binding: &Binding) -> Result<(), StoreError> {
-        execute!(
+        update!(
             self,
+            "binding"."binding_id" = binding.id,
             "UPDATE binding SET thread_id = $2, workspace_id = $3, address_id = $4, display_name = $5, status = $6, \
              metadata = $7, updated_at = $8 WHERE binding_id = $1",
-            binding.id.to_string(),
             binding.thread.to_string(),
             binding.workspace.to_string(),
             binding.address.as_ref().map(ToString::to_string),
@@ -118,8 +118,7 @@ impl SessionRepo for SqlTx {
             binding.status.clone(),
             object_text(&binding.metadata),
             binding.updated_at.as_micros(),
-        )?;
-        Ok(())
+        )
     }
 
     async fn find_binding(

@@ -10,7 +10,7 @@ use async_trait::async_trait;
 use berth_core::port::store::{Store, StoreError, StoreHealth, Tx};
 use sqlx::any::{AnyPoolOptions, AnyRow};
 use sqlx::migrate::{MigrateError, Migrator};
-use sqlx::{Any, AnyConnection, AnyPool, Connection, Executor, Transaction};
+use sqlx::{Any, AnyConnection, AnyPool, Executor, Transaction};
 
 use crate::DatabaseUrl;
 use crate::error::translate;
@@ -19,8 +19,20 @@ static MIGRATIONS: Migrator = sqlx::migrate!("../../migrations");
 
 /// Connections that read at the same time.
 const READERS: u32 = 8;
-/// Connections of one host to PostgreSQL.
-const POSTGRES_CONNECTIONS: u32 = 24;
+/// Connections of one host that write to PostgreSQL: one writes, one waits; the rest wait in the process, in order.
+const POSTGRES_WRITERS: u32 = 2;
+/// One writer at a time in all hosts of a PostgreSQL database, as SQLite has it anyway. So a use case may look, decide
+/// and write without a lost update, a deadlock or a conflict with another host. The row of the event cursor would
+/// make writers wait for each other all the same. The number is ours alone.
+const WRITE_LOCK: &str = "SELECT pg_advisory_xact_lock(7018134207325171297)";
+/// A host that hangs in a transaction must not stop the others.
+const POSTGRES_LIMITS: [&str; 3] = [
+    "SET lock_timeout = '30s'",
+    "SET statement_timeout = '60s'",
+    "SET idle_in_transaction_session_timeout = '30s'",
+];
+/// How long `/health` waits for the database.
+const HEALTH_TIMEOUT: Duration = Duration::from_secs(2);
 /// How long a use case waits for a connection.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(30);
 
@@ -38,7 +50,7 @@ pub struct SqlStore {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Kind {
+enum Kind {
     Sqlite,
     Postgres,
 }
@@ -70,7 +82,7 @@ impl SqlStore {
 
     async fn open_sqlite(path: &Path, folder: Option<tempfile::TempDir>) -> Result<Self, StoreError> {
         let lock = lock(path)?;
-        let url = format!("sqlite:{}?mode=rwc", path.display());
+        let url = format!("sqlite:{}?mode=rwc", in_url(path)?);
         // A commit survives the kill of the process; FULL makes it survive the loss of power as well.
         let max_pages = Arc::new(AtomicU64::new(0));
         let writers = sqlite_pool(&url, 1, "PRAGMA synchronous = FULL", max_pages.clone()).await?;
@@ -80,22 +92,11 @@ impl SqlStore {
     }
 
     async fn open_postgres(url: &str) -> Result<Self, StoreError> {
-        let pool = AnyPoolOptions::new()
-            .max_connections(POSTGRES_CONNECTIONS)
-            .acquire_timeout(ACQUIRE_TIMEOUT)
-            .connect(url)
-            .await
-            .map_err(translate)?;
-        migrate(&pool).await?;
+        let writers = postgres_pool(url, POSTGRES_WRITERS).await?;
+        migrate(&writers).await?;
+        let readers = postgres_pool(url, READERS).await?;
         let max_pages = Arc::default();
-        Ok(Self {
-            kind: Kind::Postgres,
-            readers: pool.clone(),
-            writers: pool,
-            max_pages,
-            _lock: None,
-            _folder: None,
-        })
+        Ok(Self { kind: Kind::Postgres, readers, writers, max_pages, _lock: None, _folder: None })
     }
 
     /// Lets a SQLite file grow to `bytes` and no further; a write beyond fails with `DiskFull`.
@@ -149,6 +150,32 @@ async fn sqlite_pool(
         .map_err(translate)
 }
 
+async fn postgres_pool(url: &str, connections: u32) -> Result<AnyPool, StoreError> {
+    AnyPoolOptions::new()
+        .max_connections(connections)
+        .acquire_timeout(ACQUIRE_TIMEOUT)
+        .after_connect(|connection, _| {
+            Box::pin(async move {
+                for limit in POSTGRES_LIMITS {
+                    connection.execute(limit).await?;
+                }
+                Ok(())
+            })
+        })
+        .connect(url)
+        .await
+        .map_err(translate)
+}
+
+/// `path` as the part of an address that it is, so that `?`, `#` and `%` stay what they are.
+fn in_url(path: &Path) -> Result<String, StoreError> {
+    let text = path.to_str().ok_or_else(|| StoreError::Unavailable {
+        message: format!("the path `{}` is not UTF-8", path.display()),
+        source: None,
+    })?;
+    Ok(text.replace('%', "%25").replace('?', "%3F").replace('#', "%23"))
+}
+
 async fn limit_pages(connection: &mut AnyConnection, pages: u64) -> Result<(), sqlx::Error> {
     if pages > 0 {
         connection.execute(sqlx::AssertSqlSafe(format!("PRAGMA max_page_count = {pages}"))).await?;
@@ -158,10 +185,17 @@ async fn limit_pages(connection: &mut AnyConnection, pages: u64) -> Result<(), s
 
 /// Takes the lock beside the file. The lock goes with the process, however that ends.
 fn lock(path: &Path) -> Result<File, StoreError> {
-    let beside = PathBuf::from(format!("{}.lock", path.display()));
-    let unavailable = |source: std::io::Error| StoreError::Unavailable {
-        message: format!("{} cannot be opened", beside.display()),
-        source: Some(Box::new(source)),
+    let mut beside = path.as_os_str().to_owned();
+    beside.push(".lock");
+    let beside = PathBuf::from(beside);
+    let unavailable = |source: std::io::Error| {
+        if source.kind() == std::io::ErrorKind::StorageFull {
+            return StoreError::DiskFull { source: Some(Box::new(source)) };
+        }
+        StoreError::Unavailable {
+            message: format!("`{}` cannot be opened: {source}", beside.display()),
+            source: Some(Box::new(source)),
+        }
     };
     let file = File::options().create(true).truncate(false).write(true).open(&beside).map_err(unavailable)?;
     match file.try_lock() {
@@ -196,11 +230,11 @@ impl Store for SqlStore {
                 self.readers.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await
             }
         };
-        Ok(Box::new(SqlTx { kind: self.kind, tx: tx.map_err(translate)? }))
+        Ok(Box::new(SqlTx { tx: tx.map_err(translate)? }))
     }
 
     async fn write(&self) -> Result<Box<dyn Tx>, StoreError> {
-        let tx = match self.kind {
+        let mut tx = match self.kind {
             // A transaction that reads first and writes later could lose its right to write in between.
             Kind::Sqlite => match self.writers.begin_with("BEGIN IMMEDIATE").await {
                 // SQLite ends a transaction by itself when the disk is full; the connection still counts it as open
@@ -211,9 +245,13 @@ impl Store for SqlStore {
                 }
                 begun => begun,
             },
-            Kind::Postgres => self.writers.begin().await,
-        };
-        Ok(Box::new(SqlTx { kind: self.kind, tx: tx.map_err(translate)? }))
+            Kind::Postgres => self.writers.begin_with("BEGIN ISOLATION LEVEL READ COMMITTED").await,
+        }
+        .map_err(translate)?;
+        if self.kind == Kind::Postgres {
+            sqlx::query(WRITE_LOCK).execute(&mut *tx).await.map_err(translate)?;
+        }
+        Ok(Box::new(SqlTx { tx }))
     }
 
     async fn health(&self) -> StoreHealth {
@@ -221,17 +259,19 @@ impl Store for SqlStore {
             Kind::Sqlite => "sqlite",
             Kind::Postgres => "postgres",
         };
-        let ok = match self.readers.acquire().await {
-            Ok(mut connection) => connection.ping().await.is_ok(),
-            Err(_) => false,
-        };
-        StoreHealth { kind, schema_version: newest(), ok }
+        let statement = sqlx::query("SELECT 1").fetch_one(&self.readers);
+        let answer = tokio::time::timeout(HEALTH_TIMEOUT, statement).await;
+        match &answer {
+            Ok(Ok(_)) => {}
+            Ok(Err(error)) => tracing::warn!(%error, "the database does not answer"),
+            Err(_) => tracing::warn!(waited = ?HEALTH_TIMEOUT, "the database does not answer in time"),
+        }
+        StoreHealth { kind, schema_version: newest(), ok: matches!(answer, Ok(Ok(_))) }
     }
 }
 
 /// A transaction; the repositories of all aggregates are implemented on it, a file each.
 pub(crate) struct SqlTx {
-    pub(crate) kind: Kind,
     pub(crate) tx: Transaction<'static, Any>,
 }
 
@@ -245,7 +285,7 @@ impl Tx for SqlTx {
 /// Runs a statement and yields how many rows it touched.
 macro_rules! execute {
     ($tx:expr, $sql:expr $(, $value:expr)* $(,)?) => {
-        sqlx::query($sql)$(.bind($value))*.execute(&mut *$tx.tx).await.map(|done| done.rows_affected())
+        sqlx::query($sql)$(.bind($crate::row::Stored::stored($value)))*.execute(&mut *$tx.tx).await.map(|done| done.rows_affected())
             .map_err($crate::error::translate)
     };
 }
@@ -253,7 +293,7 @@ macro_rules! execute {
 /// Runs a query and reads every row with `read`.
 macro_rules! select {
     ($tx:expr, $read:expr, $sql:expr $(, $value:expr)* $(,)?) => {
-        match sqlx::query($sql)$(.bind($value))*.fetch_all(&mut *$tx.tx).await {
+        match sqlx::query($sql)$(.bind($crate::row::Stored::stored($value)))*.fetch_all(&mut *$tx.tx).await {
             Ok(rows) => rows.iter().map($read).collect::<Result<Vec<_>, berth_core::port::store::StoreError>>(),
             Err(error) => Err($crate::error::translate(error)),
         }
@@ -263,9 +303,36 @@ macro_rules! select {
 /// Runs a query and reads the one row there may be with `read`.
 macro_rules! lookup {
     ($tx:expr, $read:expr, $sql:expr $(, $value:expr)* $(,)?) => {
-        match sqlx::query($sql)$(.bind($value))*.fetch_optional(&mut *$tx.tx).await {
+        match sqlx::query($sql)$(.bind($crate::row::Stored::stored($value)))*.fetch_optional(&mut *$tx.tx).await {
             Ok(row) => row.as_ref().map($read).transpose(),
             Err(error) => Err($crate::error::translate(error)),
+        }
+    };
+}
+
+/// Runs an update of the row `$id`, which the caller has seen; that it is gone is an error.
+macro_rules! update {
+    ($tx:expr, $table:literal . $column:literal = $id:expr, $sql:expr $(, $value:expr)* $(,)?) => {
+        match execute!($tx, $sql, $id.to_string() $(, $value)*)? {
+            0 => Err(berth_core::port::store::StoreError::Inconsistent {
+                table: $table,
+                column: $column,
+                row: $id.to_string(),
+            }),
+            _ => Ok(()),
+        }
+    };
+}
+
+/// Runs an insert that leaves the row of `$index` alone when there is one already.
+///
+/// The conflict is not an error of the database's: PostgreSQL would end the transaction with it, and the caller wants
+/// to see in this one who was first.
+macro_rules! insert_or_conflict {
+    ($tx:expr, $index:literal, $sql:expr $(, $value:expr)* $(,)?) => {
+        match execute!($tx, $sql $(, $value)*)? {
+            0 => Err(berth_core::port::store::StoreError::Conflict { index: $index.to_owned() }),
+            _ => Ok(()),
         }
     };
 }
@@ -277,7 +344,7 @@ macro_rules! sql {
     };
 }
 
-pub(crate) use {execute, lookup, select, sql};
+pub(crate) use {execute, insert_or_conflict, lookup, select, sql, update};
 
 /// The first column of `row`, a number.
 pub(crate) fn number(row: &AnyRow) -> Result<i64, StoreError> {

@@ -7,7 +7,7 @@ use berth_model::{ThreadId, Timestamp, WorkspaceId};
 use sqlx::any::AnyRow;
 
 use crate::row::{Row, object_text};
-use crate::sql::{SqlTx, execute, lookup, select, sql};
+use crate::sql::{SqlTx, execute, insert_or_conflict, lookup, select, sql, update};
 
 const COLUMNS: &str =
     "thread_id, workspace_id, title, status, summary, mode, default_key, metadata, created_at, updated_at";
@@ -31,10 +31,13 @@ fn read(row: &AnyRow) -> Result<Thread, StoreError> {
 #[async_trait]
 impl ThreadRepo for SqlTx {
     async fn insert_thread(&mut self, thread: &Thread) -> Result<(), StoreError> {
-        execute!(
+        insert_or_conflict!(
             self,
+            "thread_default",
             "INSERT INTO thread (thread_id, workspace_id, title, status, summary, mode, default_key, metadata, \
-             created_at, updated_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+             created_at, updated_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) \
+             ON CONFLICT (workspace_id, default_key) WHERE default_key IS NOT NULL AND status <> 'deleted' \
+             DO NOTHING",
             thread.id.to_string(),
             thread.workspace.to_string(),
             thread.title.clone(),
@@ -45,16 +48,15 @@ impl ThreadRepo for SqlTx {
             object_text(&thread.metadata),
             thread.created_at.as_micros(),
             thread.updated_at.as_micros(),
-        )?;
-        Ok(())
+        )
     }
 
     async fn update_thread(&mut self, thread: &Thread) -> Result<(), StoreError> {
-        execute!(
+        update!(
             self,
+            "thread"."thread_id" = thread.id,
             "UPDATE thread SET title = $2, status = $3, summary = $4, mode = $5, default_key = $6, metadata = $7, \
              updated_at = $8 WHERE thread_id = $1",
-            thread.id.to_string(),
             thread.title.clone(),
             thread.status.as_str(),
             thread.summary.clone(),
@@ -62,8 +64,7 @@ impl ThreadRepo for SqlTx {
             thread.default_key.clone(),
             object_text(&thread.metadata),
             thread.updated_at.as_micros(),
-        )?;
-        Ok(())
+        )
     }
 
     async fn lookup_thread(&mut self, id: ThreadId) -> Result<Option<Thread>, StoreError> {
@@ -105,14 +106,13 @@ impl ThreadRepo for SqlTx {
         status: ThreadStatus,
         now: Timestamp,
     ) -> Result<(), StoreError> {
-        execute!(
+        update!(
             self,
+            "thread"."thread_id" = id,
             "UPDATE thread SET status = $2, updated_at = $3 WHERE thread_id = $1",
-            id.to_string(),
             status.as_str(),
             now.as_micros(),
-        )?;
-        Ok(())
+        )
     }
 
     async fn touch_thread(&mut self, id: ThreadId, now: Timestamp) -> Result<(), StoreError> {

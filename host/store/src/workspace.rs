@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use sqlx::any::AnyRow;
 
 use crate::row::{Row, object_text};
-use crate::sql::{SqlTx, execute, lookup, number, select, sql};
+use crate::sql::{SqlTx, execute, lookup, number, select, sql, update};
 
 const COLUMNS: &str = "workspace_id, title, description, status, base_mode, prompt_overlay, default_target, \
                        governance, metadata, created_at, updated_at";
@@ -82,11 +82,11 @@ impl WorkspaceRepo for SqlTx {
     }
 
     async fn update_workspace(&mut self, workspace: &Workspace) -> Result<(), StoreError> {
-        execute!(
+        update!(
             self,
+            "workspace"."workspace_id" = workspace.id,
             "UPDATE workspace SET title = $2, description = $3, status = $4, base_mode = $5, prompt_overlay = $6, \
              default_target = $7, governance = $8, metadata = $9, updated_at = $10 WHERE workspace_id = $1",
-            workspace.id.to_string(),
             workspace.title.clone(),
             workspace.description.clone(),
             workspace.status.as_str(),
@@ -96,8 +96,7 @@ impl WorkspaceRepo for SqlTx {
             write_governance(&workspace.governance),
             object_text(&workspace.metadata),
             workspace.updated_at.as_micros(),
-        )?;
-        Ok(())
+        )
     }
 
     async fn lookup_workspace(&mut self, id: &WorkspaceId) -> Result<Option<Workspace>, StoreError> {

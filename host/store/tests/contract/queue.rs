@@ -66,21 +66,11 @@ pub async fn many_takers_take_each_run_once_and_one_of_a_thread(fixture: &Fixtur
 
     let takers = (0..12).map(|_| async {
         let mut tx = fixture.write().await;
-        match tx.claim_run(at(50)).await {
-            Ok(run) => {
-                tx.commit().await.unwrap();
-                run
-            }
-            // Another taker was first with a run of the same thread.
-            Err(berth_core::port::store::StoreError::Conflict { .. }) => None,
-            Err(error) => panic!("{error:?}"),
-        }
+        let run = tx.claim_run(at(50)).await.unwrap();
+        tx.commit().await.unwrap();
+        run
     });
-    let mut taken: Vec<_> = futures::future::join_all(takers).await.into_iter().flatten().collect();
-    // On PostgreSQL a taker may have passed over a row that another held and then gave up.
-    while let Some(run) = claim(fixture).await {
-        taken.push(run);
-    }
+    let taken: Vec<_> = futures::future::join_all(takers).await.into_iter().flatten().collect();
 
     let runs: HashSet<_> = taken.iter().map(|run| run.id).collect();
     let of: HashSet<_> = taken.iter().filter_map(|run| run.thread).collect();
@@ -150,4 +140,22 @@ pub async fn due_deliveries_come_in_order_and_a_crash_releases_them(fixture: &Fi
     let due = tx.due_deliveries(&endpoint, at(20), 2).await.unwrap();
     assert_eq!(due.len(), 2);
     tx.commit().await.unwrap();
+}
+
+pub async fn no_update_is_lost_when_many_look_and_then_write(fixture: &Fixture) {
+    let run = fixture.run(None, 1).await;
+
+    let writers = (0..20).map(|_| async {
+        let mut tx = fixture.write().await;
+        let mut seen = tx.lookup_run(run.id).await.unwrap().unwrap();
+        tokio::task::yield_now().await;
+        seen.attempt += 1;
+        tx.update_run(&seen).await.unwrap();
+        tx.append_events(&[event(&run, EventType::RunResumed)]).await.unwrap();
+        tx.commit().await.unwrap();
+    });
+    futures::future::join_all(writers).await;
+
+    let stored = fixture.read().await.lookup_run(run.id).await.unwrap().unwrap();
+    assert_eq!(stored.attempt, 20);
 }

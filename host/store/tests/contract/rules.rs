@@ -3,12 +3,14 @@
 use berth_core::port::store::StoreError;
 use berth_model::approval::{Approval, ApprovalStatus};
 use berth_model::endpoint::Capability;
+use berth_model::message::Role;
 use berth_model::operation::OperationStatus;
-use berth_model::{ApprovalId, EndpointId, JsonMap, ToolKey};
+use berth_model::session::{Binding, ThreadStrategy};
+use berth_model::{ApprovalId, BindingId, EndpointId, JsonMap, ToolKey};
 use berth_store::SqlStore;
 use serde_json::json;
 
-use crate::fixture::{Fixture, at, endpoint, execute, message, operation, thread, uuid};
+use crate::fixture::{Fixture, at, endpoint, execute, message, operation, run, thread, uuid};
 
 pub async fn the_same_message_sent_by_twenty_at_once_is_stored_once(fixture: &Fixture) {
     let thread = fixture.thread().await;
@@ -185,4 +187,84 @@ pub async fn a_row_that_nobody_writes_is_named(fixture: &Fixture) {
     let error = fixture.read().await.lookup_thread(thread.id).await.unwrap_err();
 
     assert_eq!(error.to_string(), format!("row `{}` of `thread` has a bad `status`", thread.id));
+}
+
+pub async fn who_comes_second_finds_the_first_in_the_same_transaction(fixture: &Fixture) {
+    let mut first_thread = thread();
+    first_thread.default_key = Some("cli".to_owned());
+    let mut first_message = message(first_thread.id, "first");
+    first_message.endpoint_message_id = Some("m1".to_owned());
+    let first_binding = Binding {
+        id: BindingId::fixed("etb.1"),
+        endpoint: EndpointId::fixed("feishu"),
+        thread: first_thread.id,
+        workspace: first_thread.workspace.clone(),
+        address: None,
+        strategy: ThreadStrategy::PerConversation,
+        conversation_key: "conversation:1".to_owned(),
+        display_name: String::new(),
+        status: "active".to_owned(),
+        metadata: JsonMap::new(),
+        created_at: at(1),
+        updated_at: at(1),
+    };
+    let mut tx = fixture.write().await;
+    tx.insert_thread(&first_thread).await.unwrap();
+    tx.insert_message(&first_message).await.unwrap();
+    tx.insert_binding(&first_binding).await.unwrap();
+    tx.commit().await.unwrap();
+
+    let mut tx = fixture.write().await;
+    let mut late_thread = thread();
+    late_thread.default_key = Some("cli".to_owned());
+    let mut late_message = message(first_thread.id, "late");
+    late_message.endpoint_message_id = Some("m1".to_owned());
+    let refused = [
+        tx.insert_thread(&late_thread).await.unwrap_err(),
+        tx.insert_message(&late_message).await.unwrap_err(),
+        // The id of a binding is made of its key, so both are taken.
+        tx.insert_binding(&first_binding).await.unwrap_err(),
+    ];
+
+    let found = tx.find_default_thread(&first_thread.workspace, "cli").await.unwrap();
+    assert_eq!(found.unwrap().id, first_thread.id);
+    let found = tx.find_message(first_thread.id, None, Role::User, "m1").await.unwrap();
+    assert_eq!(found.unwrap().content, "first");
+    let found = tx
+        .find_binding(&first_binding.endpoint, first_binding.strategy, &first_binding.conversation_key)
+        .await
+        .unwrap();
+    assert_eq!(found, Some(first_binding));
+    tx.insert_message(&message(first_thread.id, "next")).await.unwrap();
+    tx.commit().await.unwrap();
+    let named = refused.map(|error| match error {
+        StoreError::Conflict { index } => index,
+        other => panic!("{other:?}"),
+    });
+    assert_eq!(named, ["thread_default", "message_idempotency", "binding_conversation"]);
+}
+
+pub async fn a_text_with_a_nul_is_kept_with_a_mark_in_its_place(fixture: &Fixture) {
+    let thread = fixture.thread().await;
+    let mut odd = message(thread.id, "a\0b");
+    odd.endpoint_message_id = Some("m\0".to_owned());
+    odd.metadata.insert("exact".to_owned(), json!("a\0b"));
+
+    let mut tx = fixture.write().await;
+    tx.insert_message(&odd).await.unwrap();
+    tx.commit().await.unwrap();
+
+    let mut tx = fixture.read().await;
+    let stored = tx.find_message(thread.id, None, Role::User, "m\0").await.unwrap().unwrap();
+    assert_eq!(stored.content, "a\u{fffd}b");
+    assert_eq!(stored.metadata, odd.metadata);
+}
+
+pub async fn an_update_of_a_row_that_is_not_there_is_an_error(fixture: &Fixture) {
+    let missing = run(None, 1);
+
+    let error = fixture.write().await.update_run(&missing).await.unwrap_err();
+
+    assert_eq!(error.to_string(), format!("row `{}` of `run` has a bad `run_id`", missing.id));
+    assert!(fixture.write().await.update_thread(&thread()).await.is_err());
 }

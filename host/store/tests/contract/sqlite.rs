@@ -1,9 +1,12 @@
-//! What only a file can do: be locked, be full.
+//! What only a file can do: be locked, be full, outlive its process.
+
+use std::io::{BufRead, BufReader};
+use std::process::{Command, Stdio};
 
 use berth_core::port::store::{Store, StoreError};
-use berth_store::SqlStore;
+use berth_store::{DatabaseUrl, SqlStore};
 
-use crate::fixture::{Fixture, execute, message};
+use crate::fixture::{Fixture, execute, message, thread, workspace};
 
 #[tokio::test]
 async fn a_second_host_on_the_same_file_is_refused() {
@@ -42,4 +45,79 @@ async fn a_full_disk_is_said_and_nothing_stored_is_lost() {
     assert_eq!(fixture.read().await.list_messages(thread.id, None).await.unwrap(), [small]);
     execute(&fixture.raw(), "PRAGMA integrity_check").await;
     assert!(fixture.store.health().await.ok);
+}
+
+#[tokio::test]
+async fn a_path_with_odd_characters_names_that_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("50%41 off? #1.db");
+
+    let store = SqlStore::open(&DatabaseUrl::sqlite(&path)).await.unwrap();
+
+    assert!(store.health().await.ok);
+    assert!(path.is_file());
+}
+
+#[tokio::test]
+async fn a_folder_that_is_not_there_is_said() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("none/berth.db");
+
+    let error = SqlStore::open(&DatabaseUrl::sqlite(&path)).await.err().unwrap();
+
+    assert!(
+        matches!(&error, StoreError::Unavailable { message, .. } if message.contains("none")),
+        "{error:?}"
+    );
+}
+
+/// Names the file that [`child_that_writes_until_it_is_killed`] fills.
+const CHILD: &str = "BERTH_TEST_CHILD_DATABASE";
+
+#[tokio::test]
+async fn a_killed_process_loses_nothing_that_it_committed() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("berth.db");
+    let mut child = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "sqlite::child_that_writes_until_it_is_killed", "--ignored", "--nocapture"])
+        .env(CHILD, &path)
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let told: Vec<String> = BufReader::new(child.stdout.take().unwrap())
+        .lines()
+        .map_while(Result::ok)
+        .filter_map(|line| line.split_once("committed ").map(|(_, id)| id.trim().to_owned()))
+        .take(25)
+        .collect();
+    child.kill().unwrap();
+    child.wait().unwrap();
+
+    let store = SqlStore::open(&DatabaseUrl::sqlite(&path)).await.unwrap();
+
+    assert_eq!(told.len(), 25);
+    for id in told {
+        let stored = store.read().await.unwrap().lookup_message(id.parse().unwrap()).await.unwrap();
+        assert!(stored.is_some(), "{id} was promised");
+    }
+}
+
+#[tokio::test]
+#[ignore = "run by the story above, in a process of its own"]
+async fn child_that_writes_until_it_is_killed() {
+    let Some(path) = std::env::var_os(CHILD) else { return };
+    let store = SqlStore::open(&DatabaseUrl::sqlite(path)).await.unwrap();
+    let thread = thread();
+    let mut tx = store.write().await.unwrap();
+    tx.seed_workspace(&workspace()).await.unwrap();
+    tx.insert_thread(&thread).await.unwrap();
+    tx.commit().await.unwrap();
+    // Bounded, should the one who kills it be gone.
+    for _ in 0..5000 {
+        let message = message(thread.id, "kept");
+        let mut tx = store.write().await.unwrap();
+        tx.insert_message(&message).await.unwrap();
+        tx.commit().await.unwrap();
+        println!("committed {}", message.id);
+    }
 }

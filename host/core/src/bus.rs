@@ -71,11 +71,13 @@ impl EventBus {
     pub async fn subscribe(&self, scope: EventScope, after: Option<i64>) -> Result<EventStream, StoreError> {
         // Listening begins before reading: what is committed in between is in one of the two.
         let live = self.live.subscribe();
+        let last = self.store.read().await?.last_cursor().await?;
         let (cursor, behind) = match after {
             Some(cursor) => (cursor, true),
-            None => (self.store.read().await?.last_cursor().await?, false),
+            None => (last, false),
         };
-        Ok(EventStream { store: self.store.clone(), scope, cursor, live, ready: VecDeque::new(), behind })
+        let ready = VecDeque::new();
+        Ok(EventStream { store: self.store.clone(), scope, cursor, live_from: last, live, ready, behind })
     }
 }
 
@@ -103,6 +105,8 @@ pub struct EventStream {
     scope: EventScope,
     /// The last stored event that was given out.
     cursor: i64,
+    /// Stored events behind this one were not there yet when the listener came.
+    live_from: i64,
     live: broadcast::Receiver<Arc<LiveEvent>>,
     ready: VecDeque<Arc<LiveEvent>>,
     /// Whether the store has more that the listener has not seen.
@@ -130,6 +134,17 @@ impl EventStream {
                 Err(broadcast::error::RecvError::Closed) => return Ok(None),
             }
         }
+    }
+
+    /// The cursor of the last stored event that was given out, or the one that the stream began behind. Who resumes
+    /// behind it misses nothing and hears nothing twice.
+    pub fn cursor(&self) -> i64 {
+        self.cursor
+    }
+
+    /// Whether `event` was stored before the listener came.
+    pub fn is_replayed(&self, event: &LiveEvent) -> bool {
+        event.cursor().is_some_and(|cursor| cursor <= self.live_from)
     }
 
     fn wants(&self, event: &LiveEvent) -> bool {

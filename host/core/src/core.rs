@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::bus::EventBus;
+use crate::operation_updates::OperationUpdates;
 use crate::port::clock::Clock;
 use crate::port::endpoint_link::EndpointLink;
 use crate::port::ids::Ids;
@@ -78,6 +79,7 @@ pub(crate) struct Inner {
     pub(crate) endpoints: Arc<dyn EndpointLink>,
     pub(crate) config: CoreConfig,
     pub(crate) bus: EventBus,
+    pub(crate) operations: OperationUpdates,
     /// Rung when a run was queued.
     pub(crate) queue: Notify,
     pub(crate) tasks: TaskTracker,
@@ -110,6 +112,7 @@ impl Core {
         let stop = CancellationToken::new();
         let inner = Inner {
             bus: EventBus::new(ports.store.clone()),
+            operations: OperationUpdates::default(),
             store: ports.store,
             clock: ports.clock,
             ids: ports.ids,

@@ -1,12 +1,18 @@
 //! Deliveries to endpoints and addresses: sent at once or kept in the outbox, at least once, under one id.
+//!
+//! A payload is made ready for its target when the delivery is made: it names the address, and is plain text for a
+//! channel that shows markdown as it is written.
 
 use std::time::Duration;
 
 use berth_model::delivery::{Delivery, DeliveryStatus};
+use berth_model::endpoint::{Address, Endpoint};
 use berth_model::{AddressId, DeliveryId, EndpointId};
-use serde_json::Value;
+use serde_json::{Value, json};
 
+use crate::plain_text;
 use crate::port::endpoint_link::OutboundDelivery;
+use crate::port::store::Tx;
 use crate::{Core, CoreError};
 
 /// Attempts before a delivery is given up.
@@ -15,6 +21,9 @@ const MAX_ATTEMPTS: u32 = 5;
 const MAX_BACKOFF: Duration = Duration::from_secs(300);
 /// Deliveries sent in one go.
 const DRAIN: u32 = 50;
+
+/// Provider types whose channels show markdown as it is written, unless an address says otherwise.
+const WITHOUT_MARKDOWN: [&str; 4] = ["feishu", "wechat", "meetwechat", "wechatbot"];
 
 /// What became of a provider's report.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,6 +34,8 @@ pub enum Reported {
 
 impl Core {
     /// Sends to an endpoint, or keeps it until the endpoint is there.
+    ///
+    /// Fails with `endpoint_not_found`, or with `address_not_found` when the address is none of this endpoint's.
     pub async fn deliver(
         &self,
         endpoint: EndpointId,
@@ -33,6 +44,8 @@ impl Core {
         payload: Value,
     ) -> Result<Delivery, CoreError> {
         let now = self.now();
+        let mut tx = self.0.store.write().await?;
+        let payload = ready_payload(&mut *tx, &endpoint, address.as_ref(), payload).await?;
         let mut delivery = Delivery {
             id: DeliveryId::from_uuid(self.uuid()),
             endpoint,
@@ -46,7 +59,6 @@ impl Core {
             created_at: now,
             updated_at: now,
         };
-        let mut tx = self.0.store.write().await?;
         tx.insert_delivery(&delivery).await?;
         tx.commit().await?;
         self.attempt(&mut delivery).await?;
@@ -71,6 +83,10 @@ impl Core {
         delivery.status = DeliveryStatus::Sending;
         delivery.attempts += 1;
         self.store_delivery(delivery).await?;
+        let threads = match &delivery.address {
+            Some(address) => self.0.store.read().await?.threads_of_address(address).await?,
+            None => Vec::new(),
+        };
         let sent = self
             .0
             .endpoints
@@ -78,6 +94,7 @@ impl Core {
                 id: delivery.id,
                 endpoint: delivery.endpoint.clone(),
                 address: delivery.address.clone(),
+                threads,
                 kind: delivery.kind.clone(),
                 payload: delivery.payload.clone(),
             })
@@ -131,4 +148,48 @@ impl Core {
         self.store_delivery(&mut delivery).await?;
         Ok(Reported::Known { status: delivery.status, queued: delivery.status == DeliveryStatus::Retry })
     }
+}
+
+/// The payload with the address it goes to, in a form that the target can show.
+async fn ready_payload(
+    tx: &mut dyn Tx,
+    endpoint: &EndpointId,
+    address: Option<&AddressId>,
+    mut payload: Value,
+) -> Result<Value, CoreError> {
+    let unknown = |kind, id: &str| CoreError::NotFound { kind, id: id.to_owned() };
+    let known = tx.lookup_endpoint(endpoint).await?;
+    let known = known.ok_or_else(|| unknown("endpoint", endpoint.as_str()))?;
+    let address = match address {
+        Some(id) => {
+            let known = tx.lookup_address(id).await?.filter(|address| address.endpoint == *endpoint);
+            Some(known.ok_or_else(|| unknown("address", id.as_str()))?)
+        }
+        None => None,
+    };
+    if let (Some(address), Some(fields)) = (&address, payload.as_object_mut()) {
+        fields.insert("target_address_id".to_owned(), json!(address.id.as_str()));
+        fields.insert("target_provider_type".to_owned(), json!(address.provider_type));
+        fields.insert("target_address_type".to_owned(), json!(address.kind));
+        fields.insert("target_external_ref".to_owned(), json!(address.external_ref));
+    }
+    if !shows_markdown(&known, address.as_ref()) {
+        plain_text::strip(&mut payload);
+    }
+    Ok(payload)
+}
+
+/// The address's own word, else what its provider's channel can, else the endpoint's word.
+fn shows_markdown(endpoint: &Endpoint, address: Option<&Address>) -> bool {
+    let said = address.and_then(|address| address.metadata.get("supports_markdown")?.as_bool());
+    let provider = address.map_or(&endpoint.provider_type, |address| &address.provider_type);
+    said.unwrap_or_else(|| {
+        let word = endpoint.metadata.get("supports_markdown").and_then(Value::as_bool);
+        provider_shows_markdown(provider) && word.unwrap_or(true)
+    })
+}
+
+/// Whether the channel of a provider type shows markdown, as far as is known.
+pub fn provider_shows_markdown(provider_type: &str) -> bool {
+    !WITHOUT_MARKDOWN.contains(&provider_type)
 }

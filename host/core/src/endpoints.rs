@@ -107,14 +107,16 @@ impl Core {
         Ok(())
     }
 
-    /// Notes the state that an endpoint reports. Fails with `endpoint_not_found`.
+    /// Notes the state that an endpoint reports; empty metrics leave the last ones. Fails with `endpoint_not_found`.
     pub async fn heartbeat(&self, id: &EndpointId, status: &str, metrics: JsonMap) -> Result<(), CoreError> {
         let mut tx = self.0.store.write().await?;
         let endpoint = tx.lookup_endpoint(id).await?;
         let mut endpoint =
             endpoint.ok_or_else(|| CoreError::NotFound { kind: "endpoint", id: id.to_string() })?;
         endpoint.status = status.chars().take(32).collect();
-        endpoint.metadata.insert("heartbeat_metrics".to_owned(), metrics.into());
+        if !metrics.is_empty() {
+            endpoint.metadata.insert("heartbeat_metrics".to_owned(), metrics.into());
+        }
         endpoint.updated_at = self.now();
         tx.upsert_endpoint(&endpoint).await?;
         tx.commit().await?;
@@ -202,6 +204,9 @@ impl Core {
                 let memberships = tx.memberships_of(&address.endpoint).await?;
                 address.workspaces =
                     memberships.into_iter().filter(|m| m.enabled).map(|m| m.workspace).collect();
+            }
+            if address.capabilities.is_empty() {
+                address.capabilities.push("receive_message".to_owned());
             }
             address.last_seen_at = Some(now);
             if address.status == "sendable" {

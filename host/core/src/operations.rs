@@ -225,6 +225,7 @@ impl Core {
         }
         tx.commit().await?;
         self.0.bus.committed();
+        self.0.operations.tell(operation, "dispatched", "");
         Ok(())
     }
 
@@ -242,8 +243,7 @@ impl Core {
         let progress = Arc::new(Teller {
             core: self.clone(),
             event: teller,
-            call: operation.call,
-            tool: operation.tool.to_string(),
+            operation: operation.clone(),
             last: AtomicI64::new(i64::MIN),
             listener: ask.listener.clone(),
         });
@@ -283,6 +283,7 @@ impl Core {
                         tool_key: operation.tool_key.clone(),
                         capability_id: capability,
                         arguments: ask.arguments.clone(),
+                        risk: route.tool.risk,
                         timeout,
                         cancel: ask.cancel.clone(),
                         progress: progress.clone(),
@@ -356,6 +357,7 @@ impl Core {
         self.note_routing(&mut *tx, &operation).await?;
         tx.commit().await?;
         self.0.bus.committed();
+        self.0.operations.tell_end(&operation);
         Ok(Finished { operation, outcome })
     }
 
@@ -441,6 +443,7 @@ impl Core {
         }
         tx.commit().await?;
         self.0.bus.committed();
+        self.0.operations.tell(operation, "waiting_approval", "");
 
         tokio::select! {
             _ = answered.wait_for(|answered| *answered) => {}
@@ -599,24 +602,25 @@ struct Teller {
     core: Core,
     /// What the told events are made from; `None` outside of a run.
     event: Option<NewEvent>,
-    call: CallId,
-    tool: String,
+    operation: Operation,
     last: AtomicI64,
     listener: Option<Arc<dyn Progress>>,
 }
 
 impl Teller {
     fn tell(&self, phase: &str, fraction: Option<f32>, detail: &str) {
+        let detail = detail.chars().take(500).collect::<String>();
+        self.core.0.operations.tell(&self.operation, phase, &detail);
         if let Some(event) = &self.event {
             let mut event = event.clone();
             event.id = berth_model::EventId::from_uuid(self.core.uuid());
             event.created_at = self.core.now();
             event.payload = object([
-                ("call_id", json!(self.call.to_string())),
-                ("tool_key", json!(self.tool)),
+                ("call_id", json!(self.operation.call.to_string())),
+                ("tool_key", json!(self.operation.tool.as_str())),
                 ("phase", json!(phase)),
                 ("fraction", json!(fraction)),
-                ("detail", json!(detail.chars().take(500).collect::<String>())),
+                ("detail", json!(detail)),
             ]);
             self.core.0.bus.transient(event);
         }

@@ -3,11 +3,11 @@
 use async_trait::async_trait;
 use berth_core::port::store::{SessionRepo, StoreError};
 use berth_model::session::{Binding, Session, ThreadStrategy};
-use berth_model::{EndpointId, SessionId};
+use berth_model::{AddressId, EndpointId, SessionId, ThreadId};
 use sqlx::any::AnyRow;
 
 use crate::row::{Row, object_text};
-use crate::sql::{SqlTx, execute, insert_or_conflict, lookup, sql, update};
+use crate::sql::{SqlTx, execute, insert_or_conflict, lookup, select, sql, update};
 
 const SESSION: &str =
     "session_id, thread_id, endpoint_id, workspace_id, status, metadata, created_at, updated_at";
@@ -44,6 +44,10 @@ fn read_binding(row: &AnyRow) -> Result<Binding, StoreError> {
         created_at: row.time("created_at")?,
         updated_at: row.time("updated_at")?,
     })
+}
+
+fn read_thread_id(row: &AnyRow) -> Result<ThreadId, StoreError> {
+    Row::new("binding", row).parsed("thread_id")
 }
 
 #[async_trait]
@@ -133,5 +137,10 @@ impl SessionRepo for SqlTx {
             " FROM binding WHERE endpoint_id = $1 AND strategy = $2 AND conversation_key = $3"
         );
         lookup!(self, read_binding, sql, endpoint.to_string(), strategy.as_str(), conversation_key.to_owned())
+    }
+
+    async fn threads_of_address(&mut self, address: &AddressId) -> Result<Vec<ThreadId>, StoreError> {
+        let sql = sql!("SELECT DISTINCT thread_id FROM binding WHERE address_id = $1 ORDER BY thread_id");
+        select!(self, read_thread_id, sql, address.to_string())
     }
 }

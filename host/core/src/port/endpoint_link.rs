@@ -7,9 +7,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use berth_model::tool::ToolFailure;
+use berth_model::tool::{Risk, ToolFailure};
 use berth_model::{
-    ActorId, AddressId, CallId, DeliveryId, EndpointId, OperationId, RunId, ToolKey, WorkspaceId,
+    ActorId, AddressId, CallId, DeliveryId, EndpointId, OperationId, RunId, ThreadId, ToolKey, WorkspaceId,
 };
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
@@ -47,6 +47,8 @@ pub struct EndpointCall {
     pub tool_key: ToolKey,
     pub capability_id: String,
     pub arguments: Value,
+    /// A read is safe to try again, whatever became of it.
+    pub risk: Risk,
     pub timeout: Duration,
     pub cancel: CancellationToken,
     pub progress: Arc<dyn Progress>,
@@ -58,6 +60,8 @@ pub struct OutboundDelivery {
     pub id: DeliveryId,
     pub endpoint: EndpointId,
     pub address: Option<AddressId>,
+    /// Threads that the address is bound to: a connection that serves one of them may take the delivery.
+    pub threads: Vec<ThreadId>,
     /// The part behind `delivery.`: `message`, `notice` …
     pub kind: String,
     pub payload: Value,

@@ -222,6 +222,8 @@ pub trait SessionRepo {
         strategy: ThreadStrategy,
         conversation_key: &str,
     ) -> Result<Option<Binding>, StoreError>;
+    /// Threads that conversations with `address` are bound to, in order of their ids.
+    async fn threads_of_address(&mut self, address: &AddressId) -> Result<Vec<ThreadId>, StoreError>;
 }
 
 /// Which runs to list, newest first.

@@ -87,6 +87,8 @@ async fn conversations(fixture: &Fixture) {
     let found =
         tx.find_binding(&binding.endpoint, binding.strategy, &binding.conversation_key).await.unwrap();
     assert_eq!(found.unwrap(), binding);
+    assert_eq!(tx.threads_of_address(&AddressId::fixed("addr.1")).await.unwrap(), [binding.thread]);
+    assert_eq!(tx.threads_of_address(&AddressId::fixed("addr.2")).await.unwrap(), []);
     tx.commit().await.unwrap();
 }
 

@@ -86,6 +86,7 @@ impl EndpointCaller for LinkedEndpoints {
             workspace: context.workspace.clone(),
             actor: context.actor.clone(),
             tool_key: key,
+            risk: capability.risk(),
             capability_id: capability.capability_id,
             arguments,
             timeout: HOP,

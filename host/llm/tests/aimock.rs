@@ -5,7 +5,6 @@
 #![allow(clippy::unwrap_used, reason = "a failed set-up is a failed test")]
 
 use std::io::{BufRead, BufReader};
-use std::net::TcpListener;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
@@ -35,23 +34,25 @@ impl Aimock {
         let folder = tempfile::tempdir().unwrap();
         let fixtures = folder.path().join("fixtures.json");
         std::fs::write(&fixtures, FIXTURES).unwrap();
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        // It takes a free port itself and says which: one that we had found could be gone when it starts.
         let mut process = Command::new("node")
             .arg(script)
-            .args(["-p", &port.to_string(), "-f"])
+            .args(["-p", "0", "-f"])
             .arg(&fixtures)
             .arg("--strict")
             .args(extra)
             .stdout(Stdio::piped())
-            .stderr(Stdio::null())
             .spawn()
             .expect("node is on the path");
         let mut lines = BufReader::new(process.stdout.take().unwrap()).lines();
-        let listening = lines.by_ref().map_while(Result::ok).find(|line| line.contains("listening"));
-        assert!(listening.is_some(), "the mock program ended before it listened");
+        let url = lines
+            .by_ref()
+            .map_while(Result::ok)
+            .find_map(|line| line.split_once("listening on ").map(|(_, url)| url.trim().to_owned()))
+            .expect("the mock program listens, or said above why not");
         // The pipe must stay open and be read, else the program blocks on its own log.
         std::thread::spawn(move || lines.for_each(drop));
-        Self { process, url: format!("http://127.0.0.1:{port}"), _fixtures: folder }
+        Self { process, url, _fixtures: folder }
     }
 
     fn model(&self) -> OpenAi {
@@ -100,7 +101,7 @@ async fn answer(model: &OpenAi, text: &str) -> Result<Vec<ModelEvent>, ModelErro
 
 #[tokio::test]
 async fn text_arrives_in_pieces_and_whole_with_the_reasoning_apart() {
-    let mock = Aimock::start(&[]);
+    let mock = Aimock::start(&["--chunk-size", "8"]);
 
     let events = answer(&mock.model(), "hello").await.unwrap();
 
@@ -156,7 +157,10 @@ async fn a_host_that_stays_too_busy_is_asked_again_as_often_as_the_policy_says()
 
 #[tokio::test]
 async fn a_host_that_is_gone_says_which_host() {
-    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    // Bound and kept, so that nobody else answers there; but it does not listen.
+    let silent = tokio::net::TcpSocket::new_v4().unwrap();
+    silent.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let port = silent.local_addr().unwrap().port();
     let model = OpenAi::new(OpenAiConfig {
         base_url: format!("http://127.0.0.1:{port}/v1"),
         model: "m".to_owned(),

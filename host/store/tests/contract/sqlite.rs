@@ -1,6 +1,7 @@
 //! What only a file can do: be locked, be full, outlive its process.
 
 use std::io::{BufRead, BufReader};
+use std::os::unix::process::ExitStatusExt;
 use std::process::{Command, Stdio};
 
 use berth_core::port::store::{Store, StoreError};
@@ -79,31 +80,34 @@ async fn a_killed_process_loses_nothing_that_it_committed() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("berth.db");
     let mut child = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "sqlite::child_that_writes_until_it_is_killed", "--ignored", "--nocapture"])
+        .args(["--exact", "sqlite::child_that_writes_until_it_is_killed", "--nocapture"])
         .env(CHILD, &path)
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();
-    let told: Vec<String> = BufReader::new(child.stdout.take().unwrap())
-        .lines()
+    // Kept until the kill: a closed pipe would end the child by itself.
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let told: Vec<String> = lines
+        .by_ref()
         .map_while(Result::ok)
         .filter_map(|line| line.split_once("committed ").map(|(_, id)| id.trim().to_owned()))
         .take(25)
         .collect();
     child.kill().unwrap();
-    child.wait().unwrap();
+    let end = child.wait().unwrap();
+    drop(lines);
 
     let store = SqlStore::open(&DatabaseUrl::sqlite(&path)).await.unwrap();
 
-    assert_eq!(told.len(), 25);
+    assert_eq!((told.len(), end.signal()), (25, Some(9)));
     for id in told {
         let stored = store.read().await.unwrap().lookup_message(id.parse().unwrap()).await.unwrap();
         assert!(stored.is_some(), "{id} was promised");
     }
 }
 
+/// Does nothing but in the process that the story above starts.
 #[tokio::test]
-#[ignore = "run by the story above, in a process of its own"]
 async fn child_that_writes_until_it_is_killed() {
     let Some(path) = std::env::var_os(CHILD) else { return };
     let store = SqlStore::open(&DatabaseUrl::sqlite(path)).await.unwrap();

@@ -8,6 +8,9 @@ use anyhow::Context;
 
 use crate::{debian, step};
 
+/// How often a port is tried.
+const START_ATTEMPTS: u32 = 3;
+
 /// A running cluster; dropping it stops the server and removes its folder.
 pub struct Cluster {
     programs: PathBuf,
@@ -32,23 +35,36 @@ impl Cluster {
         if let Some(user) = as_user {
             step::quietly("chown", Command::new("chown").arg(user).arg(folder.path()))?;
         }
-        let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
-        let cluster = Self { programs, folder, as_user, port };
+        let mut cluster = Self { programs, folder, as_user, port: 0 };
         cluster.command("initdb", |command| {
             command.args(["-U", "berth", "--auth=trust", "--encoding=UTF8", "--no-sync", "-D"]);
             command.arg(cluster.data());
         })?;
-        let options = format!(
-            "-p {port} -c listen_addresses=127.0.0.1 -k {} -c fsync=off -c full_page_writes=off \
-             -c synchronous_commit=off -c max_connections=200",
-            cluster.folder.path().display()
-        );
-        cluster.command("pg_ctl", |command| {
-            command.args(["-w", "-t", "60", "-o", &options, "-l"]);
-            command.arg(cluster.folder.path().join("log")).arg("-D").arg(cluster.data()).arg("start");
-        })?;
-        step::say(&format!("PostgreSQL listens on 127.0.0.1:{port}"));
+        let mut attempts = 0;
+        while let Err(error) = cluster.listen() {
+            attempts += 1;
+            if attempts == START_ATTEMPTS {
+                return Err(error);
+            }
+            step::say(&format!("PostgreSQL did not start, trying another port: {error:#}"));
+        }
+        step::say(&format!("PostgreSQL listens on 127.0.0.1:{}", cluster.port));
         Ok(cluster)
+    }
+
+    /// Starts the server on a port that is free now; somebody else may be faster.
+    fn listen(&mut self) -> anyhow::Result<()> {
+        self.port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
+        let options = format!(
+            "-p {} -c listen_addresses=127.0.0.1 -k {} -c fsync=off -c full_page_writes=off \
+             -c synchronous_commit=off -c max_connections=200",
+            self.port,
+            self.folder.path().display()
+        );
+        self.command("pg_ctl", |command| {
+            command.args(["-w", "-t", "60", "-o", &options, "-l"]);
+            command.arg(self.folder.path().join("log")).arg("-D").arg(self.data()).arg("start");
+        })
     }
 
     /// The address of its administration database.

@@ -22,6 +22,8 @@ const MAX_BACKOFF: Duration = Duration::from_secs(300);
 /// Deliveries sent in one go.
 const DRAIN: u32 = 50;
 
+/// The largest payload; providers drop a connection over frames of 4 MiB.
+const MAX_PAYLOAD_BYTES: usize = 3_900_000;
 /// Provider types whose channels show markdown as it is written, unless an address says otherwise.
 const WITHOUT_MARKDOWN: [&str; 4] = ["feishu", "wechat", "meetwechat", "wechatbot"];
 
@@ -35,7 +37,8 @@ pub enum Reported {
 impl Core {
     /// Sends to an endpoint, or keeps it until the endpoint is there.
     ///
-    /// Fails with `endpoint_not_found`, or with `address_not_found` when the address is none of this endpoint's.
+    /// Fails with `endpoint_not_found`, `delivery_too_large`, or with `address_not_found` when the
+    /// address is none of this endpoint's.
     pub async fn deliver(
         &self,
         endpoint: EndpointId,
@@ -46,13 +49,19 @@ impl Core {
         let now = self.now();
         let mut tx = self.0.store.write().await?;
         let payload = ready_payload(&mut *tx, &endpoint, address.as_ref(), payload).await?;
+        if payload.to_string().len() > MAX_PAYLOAD_BYTES {
+            let message = format!("a delivery has at most {MAX_PAYLOAD_BYTES} bytes");
+            return Err(CoreError::Invalid { code: "delivery_too_large", message });
+        }
+        let connected = self.0.endpoints.is_connected(&endpoint);
         let mut delivery = Delivery {
             id: DeliveryId::from_uuid(self.uuid()),
             endpoint,
             address,
             kind: kind.to_owned(),
             payload,
-            status: DeliveryStatus::Queued,
+            // Not in the outbox while it is on its way, so that nobody else sends it too.
+            status: if connected { DeliveryStatus::Sending } else { DeliveryStatus::Queued },
             attempts: 0,
             available_at: None,
             error: String::new(),
@@ -61,7 +70,9 @@ impl Core {
         };
         tx.insert_delivery(&delivery).await?;
         tx.commit().await?;
-        self.attempt(&mut delivery).await?;
+        if connected {
+            self.attempt(&mut delivery).await?;
+        }
         Ok(delivery)
     }
 
@@ -69,7 +80,7 @@ impl Core {
     pub async fn drain(&self, endpoint: &EndpointId) -> Result<(), CoreError> {
         let due = self.0.store.read().await?.due_deliveries(endpoint, self.now(), DRAIN).await?;
         for mut delivery in due {
-            if !self.attempt(&mut delivery).await? {
+            if !self.0.endpoints.is_connected(endpoint) || !self.attempt(&mut delivery).await? {
                 break;
             }
         }
@@ -77,9 +88,6 @@ impl Core {
     }
 
     async fn attempt(&self, delivery: &mut Delivery) -> Result<bool, CoreError> {
-        if !self.0.endpoints.is_connected(&delivery.endpoint) {
-            return Ok(false);
-        }
         delivery.status = DeliveryStatus::Sending;
         delivery.attempts += 1;
         self.store_delivery(delivery).await?;
@@ -103,9 +111,20 @@ impl Core {
             let two_phase = delivery.address.is_some();
             delivery.status = if two_phase { DeliveryStatus::Dispatched } else { DeliveryStatus::Sent };
         } else {
-            self.put_back(delivery, "the connection did not take it");
+            // Nobody has seen it: it waits for its connection, however long that takes.
+            delivery.attempts -= 1;
+            delivery.status = DeliveryStatus::Retry;
+            delivery.available_at = Some(self.now().plus(backoff(delivery.attempts)));
+            "no connection took it".clone_into(&mut delivery.error);
         }
-        self.store_delivery(delivery).await?;
+        delivery.updated_at = self.now();
+        let mut tx = self.0.store.write().await?;
+        match tx.lookup_delivery(delivery.id).await? {
+            // Its provider was faster and has reported it already.
+            Some(stored) if stored.status != DeliveryStatus::Sending => *delivery = stored,
+            _ => tx.update_delivery(delivery).await?,
+        }
+        tx.commit().await?;
         Ok(sent)
     }
 
@@ -115,9 +134,8 @@ impl Core {
             delivery.status = DeliveryStatus::DeadLetter;
             delivery.available_at = None;
         } else {
-            let wait = Duration::from_secs(2 << delivery.attempts.saturating_sub(1).min(10)).min(MAX_BACKOFF);
             delivery.status = DeliveryStatus::Retry;
-            delivery.available_at = Some(self.now().plus(wait));
+            delivery.available_at = Some(self.now().plus(backoff(delivery.attempts)));
         }
     }
 
@@ -148,6 +166,11 @@ impl Core {
         self.store_delivery(&mut delivery).await?;
         Ok(Reported::Known { status: delivery.status, queued: delivery.status == DeliveryStatus::Retry })
     }
+}
+
+/// The wait before the next attempt: 2 s, doubled with every one there was.
+fn backoff(attempts: u32) -> Duration {
+    Duration::from_secs(2 << attempts.saturating_sub(1).min(10)).min(MAX_BACKOFF)
 }
 
 /// The payload with the address it goes to, in a form that the target can show.

@@ -1,0 +1,96 @@
+//! Who may connect.
+//!
+//! Source: MeetYou V4, endpoint socket, connecting.
+
+use axum::http::{HeaderMap, Uri, header};
+
+/// The token that a request carries: the first source that is not empty decides, and no later one is tried.
+pub(crate) fn token(headers: &HeaderMap, uri: &Uri) -> Option<String> {
+    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+    let bearer = text(header::AUTHORIZATION.as_str()).and_then(|value| {
+        let (scheme, token) = value.trim().split_once(' ')?;
+        // Any other scheme counts as none.
+        scheme.eq_ignore_ascii_case("bearer").then(|| token.trim().to_owned())
+    });
+    let key = || text("x-api-key").map(|value| value.trim().to_owned());
+    let filled = |token: &String| !token.is_empty();
+    bearer.filter(filled).or_else(|| key().filter(filled)).or_else(|| query_token(uri).filter(filled))
+}
+
+fn query_token(uri: &Uri) -> Option<String> {
+    let pairs = axum::extract::Query::<Vec<(String, String)>>::try_from_uri(uri).ok()?;
+    pairs.0.into_iter().find(|(key, _)| key == "access_token").map(|(_, value)| value.trim().to_owned())
+}
+
+/// The origin that a request names and that may not connect.
+pub(crate) fn refused_origin(headers: &HeaderMap, allowed: &[String]) -> Option<String> {
+    let origin = headers.get(header::ORIGIN)?;
+    let Ok(origin) = origin.to_str() else { return Some(String::new()) };
+    let may = origin.is_empty() || allowed.iter().any(|one| one == origin) || is_this_machine(origin);
+    (!may).then(|| origin.to_owned())
+}
+
+/// A page that this machine itself serves, over any port.
+fn is_this_machine(origin: &str) -> bool {
+    let origin = origin.to_ascii_lowercase();
+    let Some(host) = origin.strip_prefix("http://").or_else(|| origin.strip_prefix("https://")) else {
+        return false;
+    };
+    ["localhost", "127.0.0.1", "[::1]"].iter().any(|name| match host.strip_prefix(name) {
+        Some("") => true,
+        Some(rest) => rest
+            .strip_prefix(':')
+            .is_some_and(|port| !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit())),
+        None => false,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn headers(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
+        pairs.iter().map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap())).collect()
+    }
+
+    #[test]
+    fn the_first_token_that_is_not_empty_decides() {
+        let uri: Uri = "/endpoint/ws?x=1&access_token=from%2Dquery".parse().unwrap();
+        for (given, wanted) in [
+            (&[("authorization", "bEaReR one"), ("x-api-key", "two")][..], "one"),
+            (&[("authorization", "Basic x"), ("x-api-key", "two")], "two"),
+            (&[("authorization", "Bearer "), ("x-api-key", " ")], "from-query"),
+            (&[("authorization", "Basic x")], "from-query"),
+            (&[], "from-query"),
+        ] {
+            assert_eq!(token(&headers(given), &uri).as_deref(), Some(wanted), "{given:?}");
+        }
+        assert_eq!(token(&headers(&[]), &"/endpoint/ws".parse().unwrap()), None);
+    }
+
+    #[test]
+    fn pages_of_this_machine_and_of_the_list_may_connect() {
+        let allowed = ["https://home.example".to_owned()];
+        for origin in [
+            "",
+            "http://localhost",
+            "HTTP://LOCALHOST:3000",
+            "https://127.0.0.1:1",
+            "http://[::1]:80",
+            "https://home.example",
+        ] {
+            assert_eq!(refused_origin(&headers(&[("origin", origin)]), &allowed), None, "{origin}");
+        }
+        for origin in [
+            "null",
+            "https://evil.example",
+            "http://localhost.evil.example",
+            "http://localhost:",
+            "http://localhost:80x",
+            "ftp://localhost",
+            "https://home.example.evil",
+        ] {
+            assert_eq!(refused_origin(&headers(&[("origin", origin)]), &allowed).as_deref(), Some(origin));
+        }
+    }
+}

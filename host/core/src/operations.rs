@@ -1,24 +1,21 @@
 //! Operations: a tool call from its wish to its end, whoever asked and whoever runs it.
 
+mod approvals;
+mod teller;
+
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
-use async_trait::async_trait;
-use berth_model::approval::{Approval, ApprovalStatus};
-use berth_model::event::{EventType, NewEvent};
+use berth_model::event::EventType;
 use berth_model::operation::{Operation, OperationStatus};
-use berth_model::run::{Run, RunStatus};
+use berth_model::run::Run;
 use berth_model::tool::{Blame, ExecutionTarget, ToolFailure, ToolOutcome};
-use berth_model::{
-    ActorId, ApprovalId, CallId, EndpointId, OperationId, RunId, SessionId, ThreadId, WorkspaceId,
-};
+use berth_model::{ActorId, CallId, EndpointId, OperationId, RunId, SessionId, ThreadId, WorkspaceId};
 use serde_json::{Value, json};
-use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::boot::OWNER;
-use crate::core::{lock, object};
+use crate::core::object;
 use crate::gate::{self, Consent, Verdict};
 use crate::port::endpoint_link::EndpointCall;
 use crate::port::store::Tx;
@@ -27,9 +24,8 @@ use crate::redact::redacted;
 use crate::router::{Route, Wanted, endpoint_of};
 use crate::threads::{live_thread, workspace};
 use crate::{Core, CoreError, builtin};
+use teller::Teller;
 
-/// The shortest time between two told steps of progress of one call, in microseconds.
-const PROGRESS_GAP_US: i64 = 100_000;
 /// What a summary of a result shows, in characters.
 const SUMMARY_CHARS: usize = 200;
 
@@ -240,13 +236,7 @@ impl Core {
             Some(run) => Some(self.event(&*run.lock().await, EventType::ToolCallProgress, object([]))),
             None => None,
         };
-        let progress = Arc::new(Teller {
-            core: self.clone(),
-            event: teller,
-            operation: operation.clone(),
-            last: AtomicI64::new(i64::MIN),
-            listener: ask.listener.clone(),
-        });
+        let progress = Arc::new(Teller::new(self.clone(), teller, operation.clone(), ask.listener.clone()));
         let timeout = ask.timeout.map_or(route.tool.timeout, |limit| limit.min(route.tool.timeout));
         let call = ToolCall {
             id: operation.call,
@@ -392,165 +382,6 @@ impl Core {
     pub async fn check_thread(&self, id: ThreadId) -> Result<(), CoreError> {
         live_thread(&mut *self.0.store.read().await?, id).await.map(|_| ())
     }
-
-    /// Stores the question, waits for the answer; `Err` inside is the no.
-    async fn ask_and_wait(
-        &self,
-        ask: &Ask,
-        route: &Route,
-        operation: &mut Operation,
-        run: Option<&tokio::sync::Mutex<Run>>,
-    ) -> Result<Result<(), ToolFailure>, CoreError> {
-        let now = self.now();
-        let approval = Approval {
-            id: ApprovalId::from_uuid(self.uuid()),
-            operation: operation.id,
-            kind: "tool_call".to_owned(),
-            risk: route.tool.risk.as_str().to_owned(),
-            prompt: format!(
-                "Run {} at {} with {}?",
-                operation.tool,
-                operation.target_id,
-                summary(&operation.arguments)
-            ),
-            status: ApprovalStatus::Pending,
-            reason: String::new(),
-            decided_by: None,
-            expires_at: now.plus(self.0.config.approval_wait),
-            created_at: now,
-            decided_at: None,
-        };
-        operation.status = OperationStatus::WaitingApproval;
-        operation.approval = Some(approval.id);
-        let (answer, mut answered) = watch::channel(false);
-        lock(&self.0.waiting).insert(approval.id, answer);
-        let _forget = Forget { core: self, id: approval.id };
-
-        let mut tx = self.0.store.write().await?;
-        tx.insert_operation(operation).await?;
-        tx.insert_approval(&approval).await?;
-        if let Some(run) = run {
-            let mut run = run.lock().await;
-            run.status = RunStatus::WaitingForApproval;
-            tx.update_run(&run).await?;
-            let mut payload = created_payload(ask, route, operation);
-            let created = self.event(&run, EventType::ToolCallCreated, payload.clone());
-            payload.insert("approval_id".to_owned(), json!(approval.id.to_string()));
-            payload.insert("prompt".to_owned(), json!(approval.prompt));
-            payload.insert("expires_at".to_owned(), json!(approval.expires_at.to_string()));
-            let required = self.event(&run, EventType::ApprovalRequired, payload);
-            tx.append_events(&[created, required]).await?;
-        }
-        tx.commit().await?;
-        self.0.bus.committed();
-        self.0.operations.tell(operation, "waiting_approval", "");
-
-        tokio::select! {
-            _ = answered.wait_for(|answered| *answered) => {}
-            () = ask.cancel.cancelled() => {}
-            () = tokio::time::sleep(self.0.config.approval_wait) => {}
-        }
-        let decision = self.settle_approval(approval.id, ask.cancel.is_cancelled(), run).await?;
-        let refuse = |code: &str, message: String| {
-            let details = json!({ "approval_id": approval.id.to_string() });
-            Ok(Err(ToolFailure::new(code, message, Blame::Operator).with_details(details)))
-        };
-        match decision.status {
-            ApprovalStatus::Approved => Ok(Ok(())),
-            ApprovalStatus::Rejected if decision.reason.is_empty() => {
-                refuse("approval_rejected", format!("{} was not approved", operation.tool))
-            }
-            ApprovalStatus::Rejected => refuse(
-                "approval_rejected",
-                format!("{} was not approved: {}", operation.tool, decision.reason),
-            ),
-            _ if ask.cancel.is_cancelled() => {
-                refuse("tool_call_cancelled", "the call was stopped".to_owned())
-            }
-            _ => refuse("approval_expired", format!("nobody approved {} in time", operation.tool)),
-        }
-    }
-
-    /// Expires the approval when it is still open, and lets its run go on.
-    async fn settle_approval(
-        &self,
-        id: ApprovalId,
-        cancelled: bool,
-        run: Option<&tokio::sync::Mutex<Run>>,
-    ) -> Result<Approval, CoreError> {
-        let mut tx = self.0.store.write().await?;
-        let mut approval = known_approval(&mut *tx, id).await?;
-        if approval.status == ApprovalStatus::Pending {
-            approval.status = ApprovalStatus::Expired;
-            approval.reason =
-                if cancelled { "the call was stopped" } else { "nobody answered in time" }.to_owned();
-            approval.decided_at = Some(self.now());
-            tx.decide_approval(&approval).await?;
-        }
-        if let Some(run) = run {
-            let mut run = run.lock().await;
-            run.status = RunStatus::Running;
-            tx.update_run(&run).await?;
-            let payload = object([
-                ("approval_id", json!(id.to_string())),
-                ("approval_status", json!(approval.status.as_str())),
-                ("reason", json!(approval.reason)),
-            ]);
-            tx.append_events(&[self.event(&run, EventType::ApprovalResolved, payload)]).await?;
-        }
-        tx.commit().await?;
-        self.0.bus.committed();
-        Ok(approval)
-    }
-
-    /// Oldest first; of any status when `None`.
-    pub async fn list_approvals(&self, status: Option<ApprovalStatus>) -> Result<Vec<Approval>, CoreError> {
-        Ok(self.0.store.read().await?.list_approvals(status).await?)
-    }
-
-    /// Answers an approval. Fails with `approval_not_found`, or `approval_decided` when it has an answer already.
-    pub async fn decide_approval(
-        &self,
-        id: ApprovalId,
-        approve: bool,
-        reason: String,
-    ) -> Result<(Approval, Operation), CoreError> {
-        let mut tx = self.0.store.write().await?;
-        let mut approval = known_approval(&mut *tx, id).await?;
-        approval.status = if approve { ApprovalStatus::Approved } else { ApprovalStatus::Rejected };
-        approval.reason = reason.chars().take(1000).collect();
-        approval.decided_by = Some(ActorId::fixed(OWNER));
-        approval.decided_at = Some(self.now());
-        if !tx.decide_approval(&approval).await? {
-            let known = known_approval(&mut *tx, id).await?;
-            let message = format!("{id} is already {}", known.status);
-            return Err(CoreError::Conflict { code: "approval_decided", message });
-        }
-        let operation = tx.lookup_operation(approval.operation).await?;
-        let operation = operation
-            .ok_or_else(|| CoreError::NotFound { kind: "operation", id: approval.operation.to_string() })?;
-        tx.commit().await?;
-        if let Some(waiter) = lock(&self.0.waiting).get(&id) {
-            waiter.send_replace(true);
-        }
-        Ok((approval, operation))
-    }
-}
-
-async fn known_approval(tx: &mut dyn Tx, id: ApprovalId) -> Result<Approval, CoreError> {
-    tx.lookup_approval(id).await?.ok_or_else(|| CoreError::NotFound { kind: "approval", id: id.to_string() })
-}
-
-/// Removes a waiter when its call is over, however that ends.
-struct Forget<'a> {
-    core: &'a Core,
-    id: ApprovalId,
-}
-
-impl Drop for Forget<'_> {
-    fn drop(&mut self) {
-        lock(&self.core.0.waiting).remove(&self.id);
-    }
 }
 
 /// Ends two seconds after a cancel: a target has that long to say how it ended.
@@ -595,64 +426,4 @@ fn summary(value: &Value) -> String {
         short.push('…');
     }
     short
-}
-
-/// Tells the listeners of a run how far a call is.
-struct Teller {
-    core: Core,
-    /// What the told events are made from; `None` outside of a run.
-    event: Option<NewEvent>,
-    operation: Operation,
-    last: AtomicI64,
-    listener: Option<Arc<dyn Progress>>,
-}
-
-impl Teller {
-    fn tell(&self, phase: &str, fraction: Option<f32>, detail: &str) {
-        let detail = detail.chars().take(500).collect::<String>();
-        self.core.0.operations.tell(&self.operation, phase, &detail);
-        if let Some(event) = &self.event {
-            let mut event = event.clone();
-            event.id = berth_model::EventId::from_uuid(self.core.uuid());
-            event.created_at = self.core.now();
-            event.payload = object([
-                ("call_id", json!(self.operation.call.to_string())),
-                ("tool_key", json!(self.operation.tool.as_str())),
-                ("phase", json!(phase)),
-                ("fraction", json!(fraction)),
-                ("detail", json!(detail)),
-            ]);
-            self.core.0.bus.transient(event);
-        }
-    }
-}
-
-#[async_trait]
-impl Progress for Teller {
-    fn accepted(&self) {
-        self.tell("accepted", None, "");
-        if let Some(listener) = &self.listener {
-            listener.accepted();
-        }
-    }
-
-    fn report(&self, fraction: Option<f32>, message: &str) {
-        let now = self.core.now().as_micros();
-        let last = self.last.load(Ordering::Relaxed);
-        if now.saturating_sub(last) < PROGRESS_GAP_US {
-            return;
-        }
-        self.last.store(now, Ordering::Relaxed);
-        self.tell("running", fraction, message);
-        if let Some(listener) = &self.listener {
-            listener.report(fraction, message);
-        }
-    }
-
-    async fn partial(&self, bytes: Vec<u8>) {
-        self.tell("partial", None, &String::from_utf8_lossy(&bytes));
-        if let Some(listener) = &self.listener {
-            listener.partial(bytes).await;
-        }
-    }
 }

@@ -3,6 +3,7 @@
 mod aimock;
 mod component;
 mod debian;
+mod errors;
 mod files;
 mod guest;
 mod guests;
@@ -10,6 +11,8 @@ mod host;
 mod postgres;
 mod step;
 mod test;
+#[cfg(test)]
+mod tidy;
 mod toolchain;
 mod up;
 
@@ -29,6 +32,8 @@ struct Arguments {
 enum Task {
     /// Builds the plugins and the guests of the tests to WebAssembly.
     Guests(guests::Options),
+    /// Writes docs/errors.md from the tables in docs/errors/.
+    Errors,
     /// Builds what is missing and runs a host with the bundled plugins.
     Up(up::Options),
     /// Installs what the tests need, starts it, runs everything.
@@ -39,6 +44,7 @@ fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let done = match arguments.task {
         Task::Guests(options) => guests::run(&options),
+        Task::Errors => errors::run(),
         Task::Up(options) => up::run(&options),
         Task::Test(options) => test::run(&options),
     };

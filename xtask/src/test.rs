@@ -32,6 +32,9 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
             ]),
         )?;
     }
+    if !options.skip_lint {
+        deny()?;
+    }
     if options.runner.is_empty() {
         step::run(
             "testing the documentation",
@@ -58,4 +61,17 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
     tests.env("RUST_BACKTRACE", "0");
     step::run("testing", &mut tests)?;
     Ok(())
+}
+
+/// Licences, banned crates and sources, by deny.toml; none of it needs the network.
+fn deny() -> anyhow::Result<()> {
+    if !step::has("cargo-deny") {
+        step::say(
+            "cargo-deny is not installed: licences are not checked (cargo install cargo-deny --locked)",
+        );
+        return Ok(());
+    }
+    let mut command = crate::cargo();
+    command.args(["deny", "--offline", "check", "licenses", "bans", "sources"]);
+    step::run("checking licences", &mut command)
 }

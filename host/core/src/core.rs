@@ -87,11 +87,19 @@ pub(crate) struct Inner {
     pub(crate) stop: CancellationToken,
     /// No work at all.
     pub(crate) kill: CancellationToken,
-    /// Runs of this process, to stop one of them.
-    pub(crate) running: Mutex<HashMap<RunId, CancellationToken>>,
+    /// Runs of this process, to stop one of them or to call on its behalf.
+    pub(crate) running: Mutex<HashMap<RunId, Working>>,
     /// Calls of this process that wait for an answer; the durable truth is the approval's row.
     pub(crate) waiting: Mutex<HashMap<ApprovalId, watch::Sender<bool>>>,
     ready: AtomicBool,
+}
+
+/// A run that is at work in this process.
+#[derive(Clone)]
+pub(crate) struct Working {
+    pub(crate) cancel: CancellationToken,
+    /// The one copy of the row that is written from.
+    pub(crate) run: Arc<tokio::sync::Mutex<Run>>,
 }
 
 /// What `/health` tells of core.

@@ -89,10 +89,12 @@ impl Core {
     ///
     /// Fails before there is an operation when nobody can run it or the gate refuses; from then on the failure is
     /// part of the finished operation.
-    /// The call goes on when the caller stops to wait; `ask.cancel` ends it.
+    /// The call goes on when the caller stops to wait; `ask.cancel` ends it. A call on behalf of a run that is at work
+    /// here is told among the run's events.
     pub async fn operate(&self, ask: Ask) -> Result<Finished, CoreError> {
         let core = self.clone();
-        let work = self.0.tasks.spawn(async move { core.operate_in(ask, None).await });
+        let run = ask.run.and_then(|id| lock(&self.0.running).get(&id).map(|working| working.run.clone()));
+        let work = self.0.tasks.spawn(async move { core.operate_in(ask, run.as_deref()).await });
         work.await.unwrap_or_else(|_| {
             Err(CoreError::Busy {
                 code: "call_lost",
@@ -327,10 +329,11 @@ impl Core {
             }
         };
         let mut tx = self.0.store.write().await?;
-        if !tx.update_operation(&operation).await? {
+        let is_first_end = tx.update_operation(&operation).await?;
+        if !is_first_end {
             tracing::warn!(operation.id = %operation.id, "an operation had ended already; the late end is only logged");
         }
-        if let Some(run) = run {
+        if let Some(run) = run.filter(|_| is_first_end) {
             let run = run.lock().await;
             let payload = object([
                 ("call_id", json!(operation.call.to_string())),

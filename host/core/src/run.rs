@@ -13,7 +13,7 @@ use berth_model::run::{Run, RunFailure};
 use serde_json::json;
 use tokio::sync::Semaphore;
 
-use crate::core::{lock, object};
+use crate::core::{Working, lock, object};
 use crate::port::store::StoreError;
 use crate::{Core, CoreError};
 
@@ -79,8 +79,9 @@ async fn claim(core: &Core) -> Result<Option<Run>, CoreError> {
 async fn work(core: &Core, run: Run) {
     let id = run.id;
     let cancel = core.0.kill.child_token();
-    lock(&core.0.running).insert(id, cancel.clone());
-    let turn = tokio::spawn(turn::run(core.clone(), run, cancel.clone()));
+    let run = Arc::new(tokio::sync::Mutex::new(run));
+    lock(&core.0.running).insert(id, Working { cancel: cancel.clone(), run: run.clone() });
+    let turn = tokio::spawn(turn::run(core.clone(), run, cancel));
     let result = turn.await;
     lock(&core.0.running).remove(&id);
     let failure = match result {

@@ -55,7 +55,7 @@ impl Core {
 
     /// Asks a run of this host to stop; false when none of that id is at work here.
     pub fn stop_run(&self, id: RunId) -> bool {
-        lock(&self.0.running).get(&id).map(tokio_util::sync::CancellationToken::cancel).is_some()
+        lock(&self.0.running).get(&id).map(|working| working.cancel.cancel()).is_some()
     }
 
     /// Stops the run that is at work for a session. Fails with `session_not_found`.

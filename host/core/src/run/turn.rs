@@ -1,5 +1,7 @@
 //! One run: prompt, model, tool calls, model again, final message.
 
+use std::sync::Arc;
+
 use berth_model::event::EventType;
 use berth_model::run::{Run, RunFailure};
 use berth_model::tool::{Parallel, Risk, ToolFailure, ToolSpec};
@@ -19,10 +21,13 @@ use crate::threads::workspace;
 use crate::{Core, CoreError};
 
 /// Carries `run` to its end; an error means that the store would not have it.
-pub(super) async fn run(core: Core, run: Run, cancel: CancellationToken) -> Result<(), CoreError> {
+pub(super) async fn run(
+    core: Core,
+    cell: Arc<Mutex<Run>>,
+    cancel: CancellationToken,
+) -> Result<(), CoreError> {
     let mut said = String::new();
     let wall = core.0.config.limits.wall;
-    let cell = Mutex::new(run);
     let end = tokio::select! {
         end = rounds(&core, &cell, &cancel, &mut said) => end?,
         () = tokio::time::sleep(wall) => {
@@ -32,7 +37,7 @@ pub(super) async fn run(core: Core, run: Run, cancel: CancellationToken) -> Resu
         }
         () = cancel.cancelled() => End::Stopped,
     };
-    let mut run = cell.into_inner();
+    let mut run = cell.lock().await.clone();
     if core.0.kill.is_cancelled() {
         // Left as it is: the next start resumes it or says why not.
         return Ok(());

@@ -1,15 +1,14 @@
 //! Endpoints as plugins reach them: capabilities from the store, calls through the live connections.
 
-use std::sync::Arc;
-use std::time::Duration;
+use std::sync::{Arc, OnceLock};
 
 use async_trait::async_trait;
-use berth_core::port::endpoint_link::{EndpointCall, EndpointLink};
-use berth_core::port::ids::Ids;
+use berth_core::gate::Consent;
+use berth_core::operations::Ask;
+use berth_core::port::endpoint_link::EndpointLink;
 use berth_core::port::store::{Store, StoreError};
-use berth_core::port::target::Progress;
+use berth_core::{Core, CoreError};
 use berth_model::tool::ToolFailure;
-use berth_model::{CallId, EndpointId, OperationId, ToolKey};
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
@@ -17,14 +16,24 @@ use crate::capability::CapabilityError;
 use crate::capability::context::CallContext;
 use crate::capability::endpoint::{EndpointCaller, EndpointInfo};
 
-/// How long one hop may take; the call of the plugin ends it sooner.
-const HOP: Duration = Duration::from_secs(60);
-
-/// Reaches the endpoints of the workspace of the call.
+/// Reaches the endpoints of the workspace of the call; each hop passes core's gate and leaves its operation.
 pub struct LinkedEndpoints {
-    pub store: Arc<dyn Store>,
-    pub link: Arc<dyn EndpointLink>,
-    pub ids: Arc<dyn Ids>,
+    store: Arc<dyn Store>,
+    link: Arc<dyn EndpointLink>,
+    core: OnceLock<Core>,
+}
+
+impl LinkedEndpoints {
+    pub fn new(store: Arc<dyn Store>, link: Arc<dyn EndpointLink>) -> Self {
+        Self { store, link, core: OnceLock::new() }
+    }
+
+    /// Joins core, which is made after the plugins: before, no hop can be made. Joined once, for the life of the host.
+    pub fn attach(&self, core: Core) {
+        if self.core.set(core).is_err() {
+            tracing::warn!("the endpoints of plugins were joined with core already");
+        }
+    }
 }
 
 #[async_trait]
@@ -63,37 +72,37 @@ impl EndpointCaller for LinkedEndpoints {
         context: &CallContext,
         cancel: &CancellationToken,
     ) -> Result<Value, CapabilityError> {
-        let invalid =
-            |error: berth_model::IdError| CapabilityError::new("INVALID_ARGUMENTS", error.to_string());
-        let id = EndpointId::new(&endpoint.endpoint_id).map_err(invalid)?;
-        let key = ToolKey::new(tool_key).map_err(invalid)?;
-        let capability = {
-            let mut tx = self.store.read().await.map_err(unavailable)?;
-            let offers = tx.list_capabilities(Some(&id)).await.map_err(unavailable)?;
-            offers.into_iter().find(|offer| offer.tool_key == key)
+        let Some(core) = self.core.get() else {
+            let mut error = CapabilityError::new("STORE_UNAVAILABLE", "the host is starting");
+            error.retryable = true;
+            return Err(error);
         };
-        let Some(capability) = capability else {
-            return Err(CapabilityError::new(
-                "target_endpoint_unavailable",
-                format!("`{id}` does not offer `{key}` any more"),
-            ));
-        };
-        let call = EndpointCall {
-            endpoint: id,
-            operation: OperationId::from_uuid(self.ids.uuid()),
-            call: CallId::from_uuid(self.ids.uuid()),
+        let ask = Ask {
+            target: Some(endpoint.endpoint_id.clone()),
+            thread: context.thread,
+            session: context.session,
             run: context.run,
-            workspace: context.workspace.clone(),
             actor: context.actor.clone(),
-            tool_key: key,
-            risk: capability.risk(),
-            capability_id: capability.capability_id,
-            arguments,
-            timeout: HOP,
+            // The operator's grant names the tool.
+            consent: Consent::Given,
+            endpoints_only: true,
+            kind: "endpoint_hop".to_owned(),
             cancel: cancel.child_token(),
-            progress: Arc::new(Silent),
+            ..Ask::of_owner(tool_key, arguments, context.workspace.clone())
         };
-        self.link.call(call).await.map_err(CapabilityError::from)
+        let finished = core.operate(ask).await.map_err(refused)?;
+        Ok(finished.outcome.map_err(CapabilityError::from)?.content)
+    }
+}
+
+fn refused(error: CoreError) -> CapabilityError {
+    match error {
+        CoreError::Tool(failure) => failure.into(),
+        other => {
+            let mut error = CapabilityError::new(&other.code(), other.to_string());
+            error.retryable = other.retryable();
+            error
+        }
     }
 }
 
@@ -111,13 +120,4 @@ fn unavailable(error: StoreError) -> CapabilityError {
         CapabilityError::new("STORE_UNAVAILABLE", "the host cannot look up its endpoints right now");
     error.retryable = true;
     error
-}
-
-struct Silent;
-
-#[async_trait]
-impl Progress for Silent {
-    fn report(&self, _fraction: Option<f32>, _message: &str) {}
-
-    async fn partial(&self, _bytes: Vec<u8>) {}
 }

@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
 use crate::boot::OWNER;
-use crate::core::object;
+use crate::core::{lock, object};
 use crate::gate::{self, Consent, Verdict};
 use crate::port::endpoint_link::EndpointCall;
 use crate::port::store::Tx;

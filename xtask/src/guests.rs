@@ -101,10 +101,8 @@ fn compile<'a>(toolchain: &Toolchain, guests: impl Iterator<Item = &'a Guest>) -
         // Cargo leaves link-time optimisation out for a crate that is a Rust library as well, so it must not be.
         let mut cargo = cargo("rustc");
         cargo.args(["--lib", "--crate-type", "cdylib", "--package", &guest.package]);
-        toolchain.prepare(&mut cargo, target);
-        if guest.stack_bytes != STACK_BYTES {
-            cargo.arg("--").arg(format!("-Clink-arg=-zstack-size={}", guest.stack_bytes));
-        }
+        toolchain.prepare(&mut cargo, target, None);
+        cargo.arg("--").arg(toolchain::stack_flag(guest.stack_bytes));
         succeed(&mut cargo, &guest.name)?;
     }
     for (target, guests) in together {
@@ -113,7 +111,7 @@ fn compile<'a>(toolchain: &Toolchain, guests: impl Iterator<Item = &'a Guest>) -
         for guest in &guests {
             cargo.args(["--package", &guest.package]);
         }
-        toolchain.prepare(&mut cargo, target);
+        toolchain.prepare(&mut cargo, target, Some(STACK_BYTES));
         let names: Vec<_> = guests.iter().map(|guest| guest.name.as_str()).collect();
         succeed(&mut cargo, &names.join(", "))?;
     }

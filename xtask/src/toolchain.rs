@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use clap::ValueEnum;
 
-use crate::guest::{Guest, STACK_BYTES};
+use crate::guest::Guest;
 use crate::{debian, step};
 
 const WASIP2: &str = "wasm32-wasip2";
@@ -123,9 +123,12 @@ impl Toolchain {
     }
 
     /// Adds to a `cargo build` or `cargo rustc` what this compiler needs for `target`.
-    pub fn prepare(&self, cargo: &mut Command, target: &str) {
-        let mut flags =
-            vec![format!("-Clink-arg=-zstack-size={STACK_BYTES}"), "-Clink-arg=--stack-first".to_owned()];
+    ///
+    /// `stack_bytes` is for every crate that is linked. A command that names the stack of one crate itself gives none:
+    /// the linker takes the last of two, which is the one from the environment.
+    pub fn prepare(&self, cargo: &mut Command, target: &str, stack_bytes: Option<u32>) {
+        let mut flags: Vec<String> = stack_bytes.map(stack_flag).into_iter().collect();
+        flags.push("-Clink-arg=--stack-first".to_owned());
         cargo.args(["--profile", "guest", "--target", target, "--target-dir"]).arg(target_folder());
         if let Self::Debian { linker } = self {
             cargo.arg("-Zbuild-std=std,panic_abort");
@@ -140,6 +143,11 @@ impl Toolchain {
         // The encoded form takes spaces, and beats what the caller's environment says of the host.
         cargo.env("CARGO_ENCODED_RUSTFLAGS", flags.join("\x1f"));
     }
+}
+
+/// Tells the compiler how large the stack of a guest is.
+pub fn stack_flag(bytes: u32) -> String {
+    format!("-Clink-arg=-zstack-size={bytes}")
 }
 
 /// Where cargo builds guests, away from the host.

@@ -5,8 +5,9 @@
 //! modules [`call`], [`progress`], [`capabilities`], [`endpoints`] and [`clock`].
 //!
 //! On any target that is not WebAssembly the host is a fake that a test can script ([`testing`]), so the logic of a
-//! plugin is tested as plain Rust. On WebAssembly the crate brings an allocator that starts inside the memory a fresh
-//! instance has, and a panic says what happened on standard error before it ends the call.
+//! plugin is tested as plain Rust. On WebAssembly without the C library of WASI 0.2 the crate brings an allocator that
+//! starts inside the memory a fresh instance has (that library's own does so when the linker leaves room), and a panic
+//! says what happened on standard error before it ends the call.
 
 pub mod call;
 pub mod capabilities;
@@ -20,7 +21,9 @@ pub mod testing;
 pub mod bindings;
 mod error;
 mod export;
-#[cfg(any(target_arch = "wasm32", test))]
+// The C library of WASI 0.2 frees what the host hands over, so there its heap is the only one: a second one for Rust
+// would get and give blocks that the other does not know.
+#[cfg(any(all(target_arch = "wasm32", not(target_env = "p2")), test))]
 mod heap;
 #[cfg(all(target_family = "wasm", not(target_os = "wasi")))]
 mod panics;

@@ -14,6 +14,9 @@ const WASIP2: &str = "wasm32-wasip2";
 const WASIP1: &str = "wasm32-wasip1";
 const BARE: &str = "wasm32-unknown-unknown";
 
+/// Room for the C library's allocator in the memory of a fresh instance: growing it costs system calls in every call.
+const HEAP_BYTES: u32 = 64 * 1024;
+
 /// The download is some 20 MB; a server that cannot be reached answers much sooner.
 const DOWNLOAD: Duration = Duration::from_secs(120);
 
@@ -129,6 +132,9 @@ impl Toolchain {
     pub fn prepare(&self, cargo: &mut Command, target: &str, stack_bytes: Option<u32>) {
         let mut flags: Vec<String> = stack_bytes.map(stack_flag).into_iter().collect();
         flags.push("-Clink-arg=--stack-first".to_owned());
+        if target == WASIP2 {
+            flags.push(format!("-Clink-arg=--initial-heap={HEAP_BYTES}"));
+        }
         cargo.args(["--profile", "guest", "--target", target, "--target-dir"]).arg(target_folder());
         if let Self::Debian { linker } = self {
             cargo.arg("-Zbuild-std=std,panic_abort");

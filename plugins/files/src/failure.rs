@@ -38,7 +38,7 @@ pub fn io_failure(access: Access, place: &Place, error: &io::Error) -> Error {
 }
 
 fn denied(access: Access, place: &Place) -> Error {
-    let (path, folder) = (&place.path, place.folder());
+    let path = &place.path;
     let (verb, scope) = match access {
         Access::Read => ("read", "ro"),
         Access::Write => ("write", "rw"),
@@ -46,7 +46,7 @@ fn denied(access: Access, place: &Place) -> Error {
     let message = format!(
         "the plugin may not {verb} `{path}`: the capability `files` is not granted for it. The operator can allow it, \
          with the folder of the host in place of FOLDER: berth plugin grant files files --scope \
-         '{{\"guest\":\"{folder}\",\"host\":\"FOLDER\",\"access\":\"{scope}\"}}'"
+         '{{\"guest\":\"/\",\"host\":\"FOLDER\",\"access\":\"{scope}\"}}'"
     );
     failure("denied", message)
 }

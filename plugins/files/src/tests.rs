@@ -319,7 +319,7 @@ fn a_denial_says_what_to_grant() {
     let denied = failure::io_failure(failure::Access::Write, &place, &refused);
 
     assert_eq!(denied.code, "denied");
-    let fix = r#"berth plugin grant files files --scope '{"guest":"/notes","host":"FOLDER","access":"rw"}'"#;
+    let fix = r#"berth plugin grant files files --scope '{"guest":"/","host":"FOLDER","access":"rw"}'"#;
     assert!(denied.message.contains(fix), "{}", denied.message);
 }
 

@@ -7,10 +7,13 @@ use std::path::{Path, PathBuf};
 use bytes::Bytes;
 
 use super::HostError;
+use crate::error::InstallError;
 use crate::inspect::Docs;
 use crate::limits;
 use crate::manifest::Manifest;
 
+/// The file beside a component that says what the plugin asks for.
+const MANIFEST: &str = "plugin.toml";
 /// The longest `plugin.toml`.
 const MANIFEST_BYTES: u64 = 256 << 10;
 
@@ -24,24 +27,32 @@ pub struct Package {
 }
 
 impl Package {
-    /// Reads a folder with `plugin.toml`, its component and perhaps `wit/`, or a bare `.wasm` with perhaps `wit/`
-    /// beside it, which is named after its file.
+    /// Reads a folder with `plugin.toml`, its component and perhaps `wit/`, or a `.wasm` file.
+    ///
+    /// The file is what its folder says when a `plugin.toml` beside it names it, and else a bare component with perhaps
+    /// `wit/` beside it, which is named after its file.
     pub fn read(path: &Path) -> Result<Self, HostError> {
-        if path.is_dir() { Self::folder(path) } else { Self::bare(path) }
+        if path.is_dir() {
+            return Self::folder(path);
+        }
+        let beside = path.parent().unwrap_or_else(|| Path::new("."));
+        if beside.join(MANIFEST).is_file() {
+            let (manifest, parsed) = manifest(beside)?;
+            if path.file_name() == Some(component_name(&parsed).as_ref()) {
+                return Ok(Self { manifest, component: component(path)?, docs: docs(beside)? });
+            }
+        }
+        Self::bare(path, beside)
     }
 
     fn folder(path: &Path) -> Result<Self, HostError> {
-        let file = path.join("plugin.toml");
-        let manifest = String::from_utf8(read(&file, MANIFEST_BYTES)?)
-            .map_err(|_| unreadable(&file, "it is no UTF-8"))?;
-        let parsed = Manifest::parse(&manifest)?;
-        let name = parsed.component.unwrap_or_else(|| format!("{}.wasm", parsed.id));
-        let component = read(&path.join(name), limits::COMPONENT_BYTES as u64)?;
-        Ok(Self { manifest, component: component.into(), docs: docs(path)? })
+        let (manifest, parsed) = manifest(path)?;
+        let component = component(&path.join(component_name(&parsed)))?;
+        Ok(Self { manifest, component, docs: docs(path)? })
     }
 
-    fn bare(path: &Path) -> Result<Self, HostError> {
-        let component = read(path, limits::COMPONENT_BYTES as u64)?;
+    fn bare(path: &Path, beside: &Path) -> Result<Self, HostError> {
+        let component = component(path)?;
         let stem = path.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default().to_ascii_lowercase();
         let id: String = stem
             .chars()
@@ -49,9 +60,35 @@ impl Package {
             .take(40)
             .collect();
         let manifest = format!("[plugin]\nid = \"{id}\"\nversion = \"0.0.0\"\n");
-        let beside = path.parent().unwrap_or_else(|| Path::new("."));
-        Ok(Self { manifest, component: component.into(), docs: docs(beside)? })
+        Ok(Self { manifest, component, docs: docs(beside)? })
     }
+}
+
+/// Reads and checks the manifest of a folder.
+fn manifest(folder: &Path) -> Result<(String, Manifest), HostError> {
+    let file = folder.join(MANIFEST);
+    let size = size(&file)?;
+    if size > MANIFEST_BYTES {
+        return Err(unreadable(&file, format!("it has {size} bytes, the limit is {MANIFEST_BYTES}")));
+    }
+    let bytes = fs::read(&file).map_err(|error| unreadable(&file, error))?;
+    let text = String::from_utf8(bytes).map_err(|_| unreadable(&file, "it is no UTF-8"))?;
+    let parsed = Manifest::parse(&text)?;
+    Ok((text, parsed))
+}
+
+/// The file of the component beside the manifest.
+fn component_name(manifest: &Manifest) -> String {
+    manifest.component.clone().unwrap_or_else(|| format!("{}.wasm", manifest.id))
+}
+
+/// Reads a component, unless it is too large to be inspected.
+fn component(path: &Path) -> Result<Bytes, HostError> {
+    let bytes = usize::try_from(size(path)?).unwrap_or(usize::MAX);
+    if bytes > limits::COMPONENT_BYTES {
+        return Err(InstallError::TooLarge { bytes, limit: limits::COMPONENT_BYTES }.into());
+    }
+    Ok(fs::read(path).map_err(|error| unreadable(path, error))?.into())
 }
 
 fn docs(folder: &Path) -> Result<Docs, HostError> {
@@ -59,12 +96,9 @@ fn docs(folder: &Path) -> Result<Docs, HostError> {
     if wit.is_dir() { Ok(Docs::from_folder(&wit)?) } else { Ok(Docs::default()) }
 }
 
-fn read(path: &Path, limit: u64) -> Result<Vec<u8>, HostError> {
-    let size = fs::metadata(path).map_err(|error| unreadable(path, error))?.len();
-    if size > limit {
-        return Err(unreadable(path, format!("it has {size} bytes, the limit is {limit}")));
-    }
-    fs::read(path).map_err(|error| unreadable(path, error))
+fn size(path: &Path) -> Result<u64, HostError> {
+    let metadata = fs::metadata(path).map_err(|error| unreadable(path, error))?;
+    if metadata.is_file() { Ok(metadata.len()) } else { Err(unreadable(path, "it is no file")) }
 }
 
 fn unreadable(path: &Path, message: impl ToString) -> HostError {

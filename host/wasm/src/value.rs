@@ -11,3 +11,6 @@ pub mod shape;
 pub use decode::{BadValue, Decoder};
 pub use encode::{EncodeError, Encoder};
 pub use shape::{Field, FunctionShape, Int, Shape, Unsupported};
+
+#[cfg(test)]
+mod tests;

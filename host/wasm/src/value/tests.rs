@@ -1,0 +1,206 @@
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+use super::shape::{Case, Field, Int, Shape};
+use super::{Decoder, Encoder, schema};
+
+fn round(shape: &Shape, value: Value) -> Value {
+    let val = Decoder::new(10_000, 1 << 20).value(shape, value).unwrap();
+    Encoder::new(1 << 20).value(shape, val).unwrap()
+}
+
+fn bad(shape: &Shape, value: Value) -> super::BadValue {
+    Decoder::new(10_000, 1 << 20).value(shape, value).unwrap_err()
+}
+
+fn boxed(shape: Shape) -> Box<Shape> {
+    Box::new(shape)
+}
+
+fn record(fields: &[(&str, Shape)]) -> Shape {
+    Shape::Record(fields.iter().map(|(name, shape)| Field::new(name, None, shape.clone())).collect())
+}
+
+fn case(name: &str, shape: Option<Shape>) -> Case {
+    Case { name: name.to_owned(), docs: None, shape }
+}
+
+#[test]
+fn every_kind_of_type_has_its_json() {
+    let twice = Shape::Option(boxed(Shape::Option(boxed(Shape::Int(Int::U8)))));
+    for (shape, value) in [
+        (Shape::Bool, json!(true)),
+        (Shape::Int(Int::S8), json!(-128)),
+        (Shape::Int(Int::U64), json!(9_007_199_254_740_992_u64)),
+        (Shape::Int(Int::U64), json!("18446744073709551615")),
+        (Shape::Int(Int::S64), json!("-9223372036854775808")),
+        (Shape::F32, json!(0.1)),
+        (Shape::F64, json!("nan")),
+        (Shape::F64, json!("-inf")),
+        (Shape::Char, json!("é")),
+        (Shape::String, json!("text")),
+        (Shape::Bytes, json!("AAEC/w==")),
+        (Shape::List(boxed(Shape::Bool)), json!([true, false])),
+        (Shape::Tuple(vec![Shape::Bool, Shape::String]), json!([true, "a"])),
+        (Shape::Option(boxed(Shape::String)), json!(null)),
+        (twice.clone(), json!(null)),
+        (twice.clone(), json!({ "some": null })),
+        (twice, json!({ "some": 3 })),
+        (record(&[("my-field", Shape::Bool)]), json!({ "my_field": true })),
+        (Shape::Enum(vec!["dark-red".into()]), json!("dark-red")),
+        (Shape::Flags(vec!["a".into(), "b".into()]), json!(["a", "b"])),
+        (Shape::Variant(vec![case("off", None)]), json!({ "tag": "off" })),
+        (Shape::Variant(vec![case("on", Some(Shape::Bool))]), json!({ "tag": "on", "val": true })),
+        (Shape::Result { ok: None, err: Some(boxed(Shape::String)) }, json!({ "tag": "err", "val": "x" })),
+    ] {
+        assert_eq!(round(&shape, value.clone()), value, "{shape:?}");
+    }
+}
+
+#[test]
+fn other_ways_to_write_a_value_are_understood() {
+    assert_eq!(round(&Shape::Int(Int::U64), json!("7")), json!(7));
+    assert_eq!(round(&Shape::Int(Int::U8), json!(7.0)), json!(7));
+    assert_eq!(round(&Shape::Bytes, json!("AAEC/w")), json!("AAEC/w=="));
+    let optional = record(&[("a", Shape::Option(boxed(Shape::Bool)))]);
+    assert_eq!(round(&optional, json!({})), json!({ "a": null }));
+}
+
+#[test]
+fn a_value_that_does_not_fit_is_named_by_its_pointer() {
+    let inner = record(&[("pin-no", Shape::Int(Int::U8))]);
+    let list = record(&[("pins", Shape::List(boxed(inner)))]);
+    for (value, pointer) in [
+        (json!({ "pins": [{ "pin_no": 1 }, { "pin_no": 256 }] }), "/pins/1/pin_no"),
+        (json!({ "pins": [{ "pin_no": -1 }] }), "/pins/0/pin_no"),
+        (json!({ "pins": [{ "pin_no": 1.5 }] }), "/pins/0/pin_no"),
+        (json!({ "pins": [{ "pin_no": "1" }] }), "/pins/0/pin_no"),
+        (json!({ "pins": [{}] }), "/pins/0/pin_no"),
+        (json!({ "pins": [{ "pin_no": 1, "a/b": 2 }] }), "/pins/0/a~1b"),
+        (json!({ "pins": {} }), "/pins"),
+        (json!([]), ""),
+    ] {
+        assert_eq!(bad(&list, value.clone()).pointer, pointer, "{value}");
+    }
+    for (shape, value) in [
+        (Shape::Enum(vec!["a".into()]), json!("b")),
+        (Shape::Flags(vec!["a".into()]), json!(["a", "a"])),
+        (Shape::Char, json!("ab")),
+        (Shape::Bytes, json!("?")),
+        (Shape::Tuple(vec![Shape::Bool]), json!([true, true])),
+        (Shape::F32, json!(1e300)),
+        (Shape::Int(Int::U64), json!("+1")),
+        (Shape::Variant(vec![case("off", None)]), json!({ "tag": "off", "val": 1 })),
+        (Shape::Variant(vec![case("on", Some(Shape::Bool))]), json!({ "tag": "on" })),
+        (Shape::Variant(vec![]), json!({ "tag": "x" })),
+    ] {
+        bad(&shape, value);
+    }
+}
+
+#[test]
+fn arguments_and_answers_have_a_size() {
+    let list = Shape::List(boxed(Shape::Bool));
+    assert!(Decoder::new(4, 0).value(&list, json!([true, true, true, true])).is_err());
+    assert!(Decoder::new(9, 3).value(&Shape::String, json!("four")).is_err());
+    let long = wasmtime::component::Val::String("x".repeat(100));
+    assert!(Encoder::new(100).value(&Shape::String, long).is_err());
+}
+
+#[test]
+fn the_schema_names_bounds_and_what_is_required() {
+    let shape = [
+        Field::new("pin-no", None, Shape::Int(Int::U8)),
+        Field::new("note", Some("What for.".into()), Shape::Option(boxed(Shape::String))),
+    ];
+
+    assert_eq!(
+        schema::object(&shape),
+        json!({
+            "type": "object",
+            "properties": {
+                "pin_no": { "type": "integer", "minimum": 0, "maximum": 255 },
+                "note": { "type": ["string", "null"], "description": "What for." },
+            },
+            "required": ["pin_no"],
+            "additionalProperties": false,
+        })
+    );
+}
+
+/// A shape and a value in the form that the encoder writes.
+fn fitting() -> impl Strategy<Value = (Shape, Value)> {
+    let leaf = prop_oneof![
+        any::<bool>().prop_map(|bit| (Shape::Bool, json!(bit))),
+        any::<u8>().prop_map(|n| (Shape::Int(Int::U8), json!(n))),
+        any::<i16>().prop_map(|n| (Shape::Int(Int::S16), json!(n))),
+        any::<u32>().prop_map(|n| (Shape::Int(Int::U32), json!(n))),
+        any::<i64>().prop_map(|n| {
+            let exact = n.unsigned_abs() <= 1 << 53;
+            (Shape::Int(Int::S64), if exact { json!(n) } else { json!(n.to_string()) })
+        }),
+        any::<f64>().prop_filter("finite", |n| n.is_finite()).prop_map(|n| (Shape::F64, json!(n))),
+        any::<char>().prop_map(|c| (Shape::Char, json!(c.to_string()))),
+        ".*".prop_map(|text| (Shape::String, json!(text))),
+    ];
+    leaf.prop_recursive(4, 32, 4, |inner| {
+        prop_oneof![
+            inner.clone().prop_map(|(shape, value)| {
+                let value = if matches!(shape, Shape::Option(_)) { json!({ "some": value }) } else { value };
+                (Shape::Option(Box::new(shape)), value)
+            }),
+            inner
+                .clone()
+                .prop_filter("bytes", |(shape, _)| *shape != Shape::Int(Int::U8))
+                .prop_map(|(shape, value)| (Shape::List(Box::new(shape)), json!([value, value]))),
+            proptest::collection::vec(inner.clone(), 1..4).prop_map(|items| {
+                let (shapes, values): (Vec<_>, Vec<_>) = items.into_iter().unzip();
+                (Shape::Tuple(shapes), Value::Array(values))
+            }),
+            proptest::collection::vec(inner.clone(), 1..4).prop_map(|items| {
+                let mut fields = Vec::new();
+                let mut object = serde_json::Map::new();
+                for (at, (shape, value)) in items.into_iter().enumerate() {
+                    fields.push(Field::new(&format!("field-{at}"), None, shape));
+                    object.insert(format!("field_{at}"), value);
+                }
+                (Shape::Record(fields), Value::Object(object))
+            }),
+            inner.clone().prop_map(|(shape, value)| {
+                let cases = vec![case("none", None), case("some-case", Some(shape))];
+                (Shape::Variant(cases), json!({ "tag": "some-case", "val": value }))
+            }),
+        ]
+    })
+}
+
+fn anything() -> impl Strategy<Value = Value> {
+    let leaf = prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        any::<i64>().prop_map(Value::from),
+        any::<f64>().prop_map(Value::from),
+        ".*".prop_map(Value::from),
+    ];
+    leaf.prop_recursive(3, 16, 4, |inner| {
+        prop_oneof![
+            proptest::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
+            proptest::collection::vec(("(tag|val|some|field_[0-3]|x)", inner), 0..4)
+                .prop_map(|members| Value::Object(members.into_iter().collect())),
+        ]
+    })
+}
+
+proptest! {
+    #[test]
+    fn json_comes_back_as_it_went_in((shape, value) in fitting()) {
+        prop_assert_eq!(round(&shape, value.clone()), value);
+    }
+
+    #[test]
+    fn json_of_another_shape_is_an_error_and_never_a_panic((shape, _) in fitting(), value in anything()) {
+        if let Ok(val) = Decoder::new(1000, 1 << 16).value(&shape, value) {
+            prop_assert!(Encoder::new(1 << 20).value(&shape, val).is_ok());
+        }
+    }
+}

@@ -1,6 +1,8 @@
 //! The harness of the engine's stories: an engine, plugins made of text, calls.
 #![allow(dead_code, clippy::unwrap_used)]
 
+pub mod host;
+
 use std::sync::Arc;
 use std::time::Duration;
 

@@ -1,0 +1,154 @@
+//! What a plugin may do is what its operator granted, from the first call to the revocation.
+#![allow(clippy::unwrap_used)]
+
+mod support;
+
+use berth_model::plugin::GrantMode;
+use berth_model::{Timestamp, WorkspaceId};
+use serde_json::{Value, json};
+use support::host::{Harness, new_grant};
+
+/// A folder with a note in it.
+fn notes() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("today.md"), "buy milk").unwrap();
+    folder
+}
+
+fn read() -> Value {
+    json!({ "path": "/notes/today.md" })
+}
+
+#[tokio::test]
+async fn a_folder_is_read_or_written_only_as_granted() {
+    let berth = Harness::start().await;
+    let folder = notes();
+    berth.install("files").await;
+    let write = json!({ "path": "/notes/new.md", "content": "x" });
+
+    let scope = json!({ "guest": "/notes", "host": folder.path(), "access": "ro" });
+    let narrow = berth.grant("files", "files", scope).await;
+    assert_eq!(berth.answer("files_read", read()).await["content"], "buy milk");
+    assert_eq!(berth.refusal("files_write", write.clone()).await["code"], "denied");
+    assert!(!folder.path().join("new.md").exists());
+
+    let scope = json!({ "guest": "/notes", "host": folder.path(), "access": "rw" });
+    let wide = berth.grant("files", "files", scope).await;
+    berth.answer("files_write", write).await;
+    assert_eq!(std::fs::read_to_string(folder.path().join("new.md")).unwrap(), "x");
+
+    berth.host.revoke(wide).await.unwrap();
+    berth.host.revoke(narrow).await.unwrap();
+    assert_eq!(berth.refusal("files_read", read()).await["code"], "denied");
+}
+
+#[tokio::test]
+async fn a_path_outside_the_grant_is_denied_as_a_value_that_names_what_to_grant() {
+    let berth = Harness::start().await;
+    let folder = notes();
+    std::os::unix::fs::symlink("/etc", folder.path().join("out")).unwrap();
+    berth.install("files").await;
+    let command = "berth plugin grant files files --scope";
+
+    let without = berth.refusal("files_read", read()).await;
+    assert_eq!(without["code"], "denied");
+    assert!(without["message"].as_str().unwrap().contains(command), "{without}");
+
+    berth.grant("files", "files", json!({ "guest": "/notes", "host": folder.path(), "access": "rw" })).await;
+    for path in ["/etc/passwd", "/notes/../etc/passwd", "/notes/out/passwd", "/other"] {
+        let denied = berth.refusal("files_read", json!({ "path": path })).await;
+        assert_eq!(denied["code"], "denied", "{path}: {denied}");
+        assert!(denied["message"].as_str().unwrap().contains(command), "{path}: {denied}");
+    }
+    let above = berth.refusal("files_read", json!({ "path": "../etc/passwd" })).await;
+    assert_eq!(above["code"], "denied");
+}
+
+#[tokio::test]
+async fn an_endpoint_is_reached_only_as_granted() {
+    let berth = Harness::start().await;
+    berth.install("gpio").await;
+
+    let denied = berth.refusal("gpio_read", json!({ "pin": 17 })).await;
+    assert_eq!(denied["code"], "PERMISSION_DENIED");
+    assert!(denied["message"].as_str().unwrap().contains("berth plugin grant gpio endpoint"), "{denied}");
+
+    berth.grant("gpio", "endpoint", json!({ "tools": ["rpi.gpio.read"] })).await;
+    let read = berth.call("gpio_read", json!({ "pin": 17 })).await.unwrap();
+    assert_eq!(read.content, json!({ "pin": 17, "value": true }));
+    assert!(read.receipt["host_calls"].as_u64().unwrap() > 0);
+    let write = berth.refusal("gpio_write", json!({ "pin": 17, "value": true })).await;
+    assert_eq!(write["code"], "PERMISSION_DENIED");
+}
+
+#[tokio::test]
+async fn only_a_grant_that_is_live_and_meant_for_the_workspace_counts() {
+    let berth = Harness::start().await;
+    berth.install("gpio").await;
+    let grant = |mode| new_grant("gpio", "endpoint", json!({}), mode);
+    // The clock of the test stands still after this.
+    let long_ago = Timestamp::from_micros(1);
+
+    let expired = berth_wasm::NewGrant { expires_at: Some(long_ago), ..grant(GrantMode::Allow) };
+    let elsewhere =
+        berth_wasm::NewGrant { workspace: Some(WorkspaceId::fixed("work")), ..grant(GrantMode::Allow) };
+    for dead in [expired, elsewhere, grant(GrantMode::Ask)] {
+        berth.host.grant(dead).await.unwrap();
+    }
+    assert_eq!(berth.refusal("gpio_read", json!({ "pin": 1 })).await["code"], "PERMISSION_DENIED");
+
+    berth.host.grant(grant(GrantMode::Allow)).await.unwrap();
+    berth.answer("gpio_read", json!({ "pin": 1 })).await;
+    berth.host.grant(grant(GrantMode::Deny)).await.unwrap();
+    assert_eq!(berth.refusal("gpio_read", json!({ "pin": 1 })).await["code"], "PERMISSION_DENIED");
+}
+
+#[tokio::test]
+async fn grants_are_checked_before_an_instance_is_made() {
+    let berth = Harness::start().await;
+    let dies_at_birth = r#"(component
+        (core module $m (func $s unreachable) (start $s) (func (export "run")))
+        (core instance $i (instantiate $m))
+        (func (export "run") (canon lift (core func $i "run"))))"#;
+    let asks = "[[capability]]\nname = \"files\"\nrequired = false\nscope = { guest = \"/\" }\n";
+    berth.install_text(dies_at_birth, asks).await.unwrap();
+    assert_eq!(berth.failure("test_run", json!({})).await.code, "PLUGIN_TRAP");
+
+    berth.grant("test", "files", json!({ "guest": "/", "host": "/nowhere/at/all" })).await;
+    let failure = berth.failure("test_run", json!({})).await;
+
+    assert_eq!(failure.code, "PLUGIN_FILES_UNAVAILABLE");
+}
+
+#[tokio::test]
+async fn a_grant_may_be_given_before_the_install_and_outlives_the_removal() {
+    let berth = Harness::start().await;
+    berth.grant("gpio", "endpoint", json!({})).await;
+
+    let installed = berth.install("gpio").await;
+    berth.answer("gpio_read", json!({ "pin": 1 })).await;
+    berth.host.remove(&installed.plugin.id).await.unwrap();
+    berth.install("gpio").await;
+
+    berth.answer("gpio_read", json!({ "pin": 1 })).await;
+}
+
+#[tokio::test]
+async fn a_grant_that_makes_no_sense_is_refused_with_the_reason() {
+    let berth = Harness::start().await;
+    for (capability, scope, code, word) in [
+        ("teleport", json!({}), "GRANT_CAPABILITY_UNKNOWN", "files"),
+        ("files", json!({ "guest": "/" }), "GRANT_SCOPE_INVALID", "`host`"),
+        ("files", json!({ "host": "notes" }), "GRANT_SCOPE_INVALID", "absolute"),
+        ("files", json!({ "host": "/srv", "access": "all" }), "GRANT_SCOPE_INVALID", "`access`"),
+        ("endpoint", json!([]), "GRANT_SCOPE_INVALID", "table"),
+    ] {
+        let error =
+            berth.host.grant(new_grant("any", capability, scope, GrantMode::Allow)).await.unwrap_err();
+
+        assert_eq!(error.code(), code);
+        assert!(error.to_string().contains(word), "{error}");
+    }
+    let nobody = berth_model::GrantId::from_uuid(uuid::Uuid::from_u128(99));
+    assert_eq!(berth.host.revoke(nobody).await.unwrap_err().code(), "GRANT_NOT_FOUND");
+}

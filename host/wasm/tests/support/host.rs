@@ -1,0 +1,258 @@
+//! A plugin host over an empty store, and plugins as `cargo xtask guests` built them.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use berth_core::port::ids::Ids;
+use berth_core::port::target::{PluginTarget, Progress, ToolCall};
+use berth_model::plugin::GrantMode;
+use berth_model::tool::{ExecutionTarget, ToolFailure, ToolOutcome};
+use berth_model::{ActorId, CallId, GrantId, OperationId, PluginId, WorkspaceId};
+use berth_wasm::capability::CapabilityError;
+use berth_wasm::capability::context::CallContext;
+use berth_wasm::capability::endpoint::{EndpointCaller, EndpointInfo};
+use berth_wasm::{
+    EngineConfig, HostError, HostParts, Installed, NewGrant, Package, PluginEngine, PluginHost,
+};
+use serde_json::{Value, json};
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+
+use super::{StoppedClock, config};
+
+/// Longer than any call of a test takes on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// Counts ids.
+#[derive(Default)]
+struct Counted(AtomicU64);
+
+impl Ids for Counted {
+    fn uuid(&self) -> uuid::Uuid {
+        uuid::Uuid::from_u128(u128::from(self.0.fetch_add(1, Ordering::Relaxed)) + 1)
+    }
+}
+
+/// A Raspberry Pi that tells of each call and then answers with what it was asked, or never.
+struct Pi {
+    heard: Arc<Semaphore>,
+}
+
+#[async_trait]
+impl EndpointCaller for Pi {
+    async fn list(&self, _: &str, _: &CallContext) -> Result<Vec<EndpointInfo>, CapabilityError> {
+        Ok(vec![EndpointInfo {
+            endpoint_id: "rpi.kitchen".to_owned(),
+            provider_type: "rpi".to_owned(),
+            display_name: "Kitchen".to_owned(),
+            online: true,
+        }])
+    }
+
+    async fn call(
+        &self,
+        _: &EndpointInfo,
+        tool_key: &str,
+        arguments: Value,
+        _: &CallContext,
+        _: &CancellationToken,
+    ) -> Result<Value, CapabilityError> {
+        self.heard.add_permits(1);
+        if tool_key == "rpi.never" {
+            std::future::pending::<()>().await;
+        }
+        Ok(json!({ "pin": arguments["pin"], "value": true }))
+    }
+}
+
+/// Tells when the target has taken a call.
+struct Accepted(Arc<Semaphore>);
+
+#[async_trait]
+impl Progress for Accepted {
+    fn accepted(&self) {
+        self.0.add_permits(1);
+    }
+
+    fn report(&self, _: Option<f32>, _: &str) {}
+
+    async fn partial(&self, _: Vec<u8>) {}
+}
+
+/// A host, its store and its data folder.
+pub struct Harness {
+    pub host: Arc<PluginHost>,
+    pub folder: tempfile::TempDir,
+    store: Arc<berth_store::SqlStore>,
+    accepted: Arc<Semaphore>,
+    heard: Arc<Semaphore>,
+}
+
+impl Harness {
+    pub async fn start() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Arc::new(berth_store::SqlStore::open_in_memory().await.unwrap());
+        let heard = Arc::new(Semaphore::new(0));
+        let host = host(folder.path(), &store, &heard);
+        Self { host, store, folder, accepted: Arc::new(Semaphore::new(0)), heard }
+    }
+
+    /// A second process over the same store and folder.
+    pub async fn restarted(&self) -> Arc<PluginHost> {
+        let host = host(self.folder.path(), &self.store, &self.heard);
+        host.boot().await.unwrap();
+        host
+    }
+
+    /// Installs a bundled plugin.
+    pub async fn install(&self, name: &str) -> Installed {
+        self.host.install(Package::read(&plugin_folder(name)).unwrap()).await.unwrap()
+    }
+
+    /// Installs a test guest with more lines in its manifest.
+    pub async fn install_fixture(&self, name: &str, more: &str) -> Result<Installed, HostError> {
+        self.host.install(fixture(name, more)).await
+    }
+
+    /// Installs a component made of text under the id `test`.
+    pub async fn install_text(&self, text: &str, more: &str) -> Result<Installed, HostError> {
+        let manifest = format!("[plugin]\nid = \"test\"\nversion = \"0.1.0\"\n{more}");
+        let component = super::component(text).into();
+        self.host.install(Package { manifest, component, docs: Default::default() }).await
+    }
+
+    pub async fn grant(&self, plugin: &str, capability: &str, scope: Value) -> GrantId {
+        let mode = GrantMode::Allow;
+        self.host.grant(new_grant(plugin, capability, scope, mode)).await.unwrap().id
+    }
+
+    pub async fn call(&self, tool: &str, arguments: Value) -> Result<ToolOutcome, ToolFailure> {
+        call(&self.host, tool, arguments, self.accepted.clone()).await
+    }
+
+    /// What a call that works answers.
+    pub async fn answer(&self, tool: &str, arguments: Value) -> Value {
+        let outcome = self.call(tool, arguments).await.unwrap();
+        assert!(!outcome.is_error, "{}", outcome.content);
+        outcome.content
+    }
+
+    /// The failure that the tool itself answers with.
+    pub async fn refusal(&self, tool: &str, arguments: Value) -> Value {
+        let outcome = self.call(tool, arguments).await.unwrap();
+        assert!(outcome.is_error, "{}", outcome.content);
+        outcome.content
+    }
+
+    /// The code of a call that yields nothing.
+    pub async fn failure(&self, tool: &str, arguments: Value) -> ToolFailure {
+        self.call(tool, arguments).await.unwrap_err()
+    }
+
+    /// A call in a task of its own.
+    pub fn spawn(
+        &self,
+        tool: &str,
+        arguments: Value,
+    ) -> tokio::task::JoinHandle<Result<ToolOutcome, ToolFailure>> {
+        let (host, tool, accepted) = (self.host.clone(), tool.to_owned(), self.accepted.clone());
+        tokio::spawn(async move { call(&host, &tool, arguments, accepted).await })
+    }
+
+    /// Waits until so many more calls have reached their plugin.
+    pub async fn until_accepted(&self, calls: u32) {
+        self.accepted.acquire_many(calls).await.unwrap().forget();
+    }
+
+    /// Waits until the Pi was called once more.
+    pub async fn until_the_pi_hears(&self) {
+        self.heard.acquire().await.unwrap().forget();
+    }
+}
+
+pub fn new_grant(plugin: &str, capability: &str, scope: Value, mode: GrantMode) -> NewGrant {
+    NewGrant {
+        plugin: PluginId::new(plugin).unwrap(),
+        capability: capability.to_owned(),
+        scope,
+        mode,
+        workspace: None,
+        granted_by: "owner".to_owned(),
+        reason: String::new(),
+        expires_at: None,
+        uses_left: None,
+    }
+}
+
+fn host(folder: &Path, store: &Arc<berth_store::SqlStore>, heard: &Arc<Semaphore>) -> Arc<PluginHost> {
+    let cache = Some(folder.join("compiled"));
+    PluginHost::new(HostParts {
+        engine: PluginEngine::new(EngineConfig { cache, ..config() }).unwrap(),
+        store: store.clone(),
+        clock: Arc::new(StoppedClock),
+        ids: Arc::new(Counted::default()),
+        folder: folder.join("components"),
+        endpoints: Arc::new(Pi { heard: heard.clone() }),
+    })
+}
+
+async fn call(
+    host: &PluginHost,
+    tool: &str,
+    arguments: Value,
+    accepted: Arc<Semaphore>,
+) -> Result<ToolOutcome, ToolFailure> {
+    let catalogue = host.catalogue();
+    let spec = catalogue.iter().find(|spec| spec.name.as_str() == tool);
+    let spec = spec.unwrap_or_else(|| panic!("no tool `{tool}` in the catalogue"));
+    let ExecutionTarget::Plugin(plugin) = &spec.target else { panic!("`{tool}` is of no plugin") };
+    let call = ToolCall {
+        id: CallId::from_uuid(uuid::Uuid::from_u128(7)),
+        operation: OperationId::from_uuid(uuid::Uuid::from_u128(8)),
+        run: None,
+        thread: None,
+        session: None,
+        workspace: WorkspaceId::fixed("home"),
+        actor: ActorId::fixed("user:self"),
+        tool: spec.name.clone(),
+        key: spec.key.clone(),
+        arguments,
+        timeout: PATIENCE,
+        idempotency_key: String::new(),
+        cancel: CancellationToken::new(),
+        progress: Arc::new(Accepted(accepted)),
+    };
+    host.call(plugin, call).await
+}
+
+fn built(variable: &str, folder: &str) -> PathBuf {
+    std::env::var_os(variable).map_or_else(
+        || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target").join(folder),
+        PathBuf::from,
+    )
+}
+
+/// The folder of a built plugin.
+pub fn plugin_folder(name: &str) -> PathBuf {
+    let path = built("BERTH_PLUGINS", "plugins").join(name);
+    let component = path.join(format!("{name}.wasm"));
+    assert!(component.is_file(), "{} is missing: run `cargo xtask guests`", component.display());
+    path
+}
+
+/// The file of a built test guest.
+pub fn fixture_file(name: &str) -> PathBuf {
+    let path = built("BERTH_FIXTURES", "fixtures").join(format!("{name}.wasm"));
+    assert!(path.is_file(), "{} is missing: run `cargo xtask guests`", path.display());
+    path
+}
+
+/// A built test guest with more lines in its manifest.
+pub fn fixture(name: &str, more: &str) -> Package {
+    let mut package = Package::read(&fixture_file(name)).unwrap();
+    package.manifest.push_str(more);
+    package
+}

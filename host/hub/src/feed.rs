@@ -131,13 +131,13 @@ fn run_event(event: &LiveEvent, cursor: i64) -> RunEvent {
 fn confirm_requested(event: &NewEvent, cursor: i64) -> RunEvent {
     let fields = Fields(&event.payload);
     let expires = fields.text(&["expires_at"]).parse::<berth_model::Timestamp>().ok();
-    let timeout = expires.map_or(0, |expires| expires.since(event.created_at).as_secs());
+    let timeout = expires.map_or(0.0, |expires| expires.since(event.created_at).as_secs_f64().round());
     confirm(
         event,
         cursor,
         "confirm.requested",
         json!({
-            "content": fields.text(&["prompt"]), "timeout": timeout, "default_decision": false,
+            "content": fields.text(&["prompt"]), "timeout": timeout as u64, "default_decision": false,
             "approval_status": "pending", "approval_type": "tool_call", "risk_level": fields.text(&["risk"]),
             "operation_id": fields.text(&["operation_id"]),
         }),

@@ -72,9 +72,18 @@ impl<W: Sink<Outgoing> + Unpin> Writer<W> {
         }
     }
 
-    /// False when the peer is gone, or takes nothing any more.
+    /// False when the peer is gone, or takes nothing any more. A frame that is half out is left there when the socket
+    /// closes because its peer does not read.
     async fn write(&mut self, message: Outgoing) -> bool {
-        match timeout(self.timing.write_within, self.sink.send(message)).await {
+        let slow =
+            |closing: &Option<Closing>| closing.as_ref().is_some_and(|wish| wish.code == close::TRY_AGAIN);
+        let sent = tokio::select! {
+            biased;
+            sent = timeout(self.timing.write_within, self.sink.send(message)) => sent,
+            // The loop sees the wish next.
+            Ok(_) = self.lanes.closing.wait_for(slow) => return true,
+        };
+        match sent {
             Ok(sent) => sent.is_ok(),
             Err(_) => {
                 tracing::info!("a peer takes no frames any more: its socket is dropped");

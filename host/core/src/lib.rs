@@ -21,7 +21,7 @@ pub mod operations;
 mod plain_text;
 pub mod port;
 mod recovery;
-mod redact;
+pub mod redact;
 pub mod router;
 mod run;
 pub mod runs;

@@ -28,7 +28,7 @@ pub(crate) fn is_sensitive(key: &str) -> bool {
 }
 
 /// A copy without sensitive values, at any depth.
-pub(crate) fn redacted(value: &Value) -> Value {
+pub fn redacted(value: &Value) -> Value {
     match value {
         Value::Object(map) => map
             .iter()

@@ -18,6 +18,9 @@ pub struct HubConfig {
     /// Pages of these origins may connect, besides those of this machine.
     pub origins: Vec<String>,
     pub max_sockets: usize,
+    /// What sensitive arguments of tool calls are encrypted with: providers know it as their access token. Without it
+    /// such calls fail with `credential_key_unavailable`.
+    pub secret: Option<String>,
     pub timing: Timing,
 }
 
@@ -28,6 +31,7 @@ impl HubConfig {
             verify: Arc::new(verify),
             origins: Vec::new(),
             max_sockets: MAX_SOCKETS,
+            secret: None,
             timing: Timing::default(),
         }
     }

@@ -39,6 +39,7 @@ struct Inner {
 impl Hub {
     /// `links` is the one that `core` was started with.
     pub fn new(core: Core, links: Arc<Links>, config: HubConfig) -> Self {
+        links.share_secret(config.secret.clone().unwrap_or_default());
         let places = Arc::new(Semaphore::new(config.max_sockets));
         Self(Arc::new(Inner {
             core,

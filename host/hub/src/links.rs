@@ -3,7 +3,7 @@
 mod call;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 use async_trait::async_trait;
 use berth_core::port::endpoint_link::{EndpointCall, EndpointLink, OutboundDelivery};
@@ -27,6 +27,8 @@ pub struct Links {
     state: Mutex<State>,
     /// Rung when a call ends.
     ended: Notify,
+    /// What sensitive arguments are encrypted with; empty for none.
+    secret: OnceLock<String>,
 }
 
 #[derive(Default)]
@@ -54,6 +56,11 @@ impl Socket {
 impl Links {
     pub fn new() -> Self {
         Self::default()
+    }
+
+    pub(crate) fn share_secret(&self, secret: String) {
+        // A second hub on the same links has the same configuration.
+        let _ = self.secret.set(secret);
     }
 
     /// A short-lived lock: every change under it is one step, so one whose holder panicked is still whole.

@@ -15,6 +15,7 @@ pub mod frame;
 pub mod lifecycle;
 pub mod limits;
 pub mod refusal;
+pub mod sealed;
 pub mod subscription;
 pub mod tool;
 

@@ -6,11 +6,12 @@ use std::time::Duration;
 
 use berth_core::port::endpoint_link::EndpointCall;
 use berth_core::port::target::Progress;
+use berth_core::redact::redacted;
 use berth_model::tool::{Blame, Risk, ToolFailure};
 use berth_model::{CallId, EndpointId};
 use berth_proto::limits::{CANCEL_GRACE, MIN_CALL_TIMEOUT};
-use berth_proto::tool::{AuditContext, ToolCancel, ToolRequest};
-use berth_proto::{CoreFrame, Envelope};
+use berth_proto::tool::{AuditContext, EncryptedArguments, ToolCancel, ToolRequest};
+use berth_proto::{CoreFrame, Envelope, JsonMap, sealed};
 use serde_json::Value;
 use tokio::sync::oneshot;
 use tokio::time::{sleep, timeout};
@@ -89,6 +90,7 @@ impl Links {
 
     /// Chooses the socket, notes the call, and only then sends it: an answer may come at once.
     fn dispatch(&self, call: &EndpointCall) -> Result<(Waiting<'_>, oneshot::Receiver<End>), ToolFailure> {
+        let request = request(call, self.secret.get().map_or("", String::as_str))?;
         let (end, ended) = oneshot::channel();
         let outbound = {
             let mut state = self.state();
@@ -121,7 +123,7 @@ impl Links {
             call: call.call,
             told: AtomicBool::new(false),
         };
-        match waiting.outbound.push(request(call).write()) {
+        match waiting.outbound.push(request.write()) {
             Ok(()) => Ok((waiting, ended)),
             Err(error) => {
                 waiting.forget();
@@ -147,8 +149,8 @@ fn unavailable(endpoint: &EndpointId) -> ToolFailure {
     .retryable()
 }
 
-fn request(call: &EndpointCall) -> Envelope {
-    let arguments = call.arguments.as_object().cloned().unwrap_or_default();
+fn request(call: &EndpointCall, secret: &str) -> Result<Envelope, ToolFailure> {
+    let (arguments, encrypted_arguments) = arguments(call, secret)?;
     let request = ToolRequest {
         operation_id: call.operation.to_string(),
         call_id: call.call.to_string(),
@@ -156,7 +158,7 @@ fn request(call: &EndpointCall) -> Envelope {
         tool_key: call.tool_key.to_string(),
         capability_id: call.capability_id.clone(),
         arguments,
-        encrypted_arguments: None,
+        encrypted_arguments,
         timeout_seconds: (call.timeout + Duration::from_millis(999)).as_secs().max(1),
         audit_context: AuditContext {
             requested_by_actor_id: call.actor.to_string(),
@@ -164,10 +166,23 @@ fn request(call: &EndpointCall) -> Envelope {
             execution_target_id: call.endpoint.to_string(),
         },
     };
-    CoreFrame::ToolRequest(Box::new(request))
-        .envelope()
-        .with_endpoint(call.endpoint.as_str())
-        .with_message_id(format!("dispatch-{}", call.call))
+    let frame = CoreFrame::ToolRequest(Box::new(request)).envelope().with_endpoint(call.endpoint.as_str());
+    Ok(frame.with_message_id(format!("dispatch-{}", call.call)))
+}
+
+/// The arguments as they go out: with a sensitive value among them, all are sealed and a copy without it goes beside.
+fn arguments(
+    call: &EndpointCall,
+    secret: &str,
+) -> Result<(JsonMap, Option<EncryptedArguments>), ToolFailure> {
+    let plain = call.arguments.as_object().cloned().unwrap_or_default();
+    let shown = redacted(&call.arguments);
+    if shown == call.arguments {
+        return Ok((plain, None));
+    }
+    let sealed = sealed::seal(secret, rand::random(), &plain);
+    let sealed = sealed.map_err(|error| failure(error.code(), error.to_string(), Blame::Operator))?;
+    Ok((shown.as_object().cloned().unwrap_or_default(), Some(sealed)))
 }
 
 /// See `EndpointLink::call`.

@@ -266,6 +266,38 @@ async fn arguments_above_a_frame_are_refused_and_the_socket_stays() {
 }
 
 #[tokio::test]
+async fn sensitive_arguments_travel_sealed_and_only_then() {
+    let links = Arc::new(Links::new());
+    links.share_secret("correct-horse".to_owned());
+    let mut peer = Peer::provider(&links, "edge");
+    let arguments = json!({ "url": "https://a.b", "auth": { "api_token": "t0p" } });
+
+    let work = start(&links, EndpointCall { arguments: arguments.clone(), ..call("edge", Risk::Read) });
+    let frame = berth_proto::Envelope::read(&peer.hears().await.to_string()).unwrap();
+    work.abort();
+
+    let Some(CoreFrame::ToolRequest(request)) = CoreFrame::read(&frame) else { panic!("{frame:?}") };
+    assert_eq!(
+        Value::Object(request.arguments),
+        json!({ "url": "https://a.b", "auth": { "api_token": "[REDACTED]" } })
+    );
+    let opened = berth_proto::sealed::open("correct-horse", &request.encrypted_arguments.unwrap()).unwrap();
+    assert_eq!(Value::Object(opened), arguments);
+}
+
+#[tokio::test]
+async fn without_a_secret_sensitive_arguments_do_not_travel() {
+    let links = Arc::new(Links::new());
+    let mut peer = Peer::provider(&links, "edge");
+    let secret = EndpointCall { arguments: json!({ "password": "t0p" }), ..call("edge", Risk::Read) };
+
+    let failure = links.call(secret).await.unwrap_err();
+
+    assert_eq!(failure.code, "credential_key_unavailable");
+    assert!(peer.has_heard_nothing());
+}
+
+#[tokio::test]
 async fn an_endpoint_with_too_much_to_do_is_busy() {
     let links = Arc::new(Links::new());
     let mut peer = Peer::provider(&links, "edge");

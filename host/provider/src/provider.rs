@@ -1,0 +1,215 @@
+//! A provider and its life: connect, serve, wait, connect again.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use berth_proto::{ProviderFrame, limits};
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use crate::backoff::Backoff;
+use crate::call::Handler;
+use crate::capability::Capability;
+use crate::connect::{Dial, DialError, Network};
+use crate::credentials::Token;
+use crate::error::{BuildError, Stopped};
+use crate::identity::Identity;
+use crate::operations::Operations;
+use crate::session::{self, Ending};
+use crate::tools::Tools;
+use crate::wire;
+
+/// How much a provider does at once, and for how long.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Limits {
+    /// Calls that run side by side; at least 1.
+    pub max_running: usize,
+    /// Calls that may wait for a place. More are refused with `busy`.
+    pub max_waiting: usize,
+    /// The longest time a call may take, whatever Core asks for.
+    pub max_timeout: Duration,
+    /// How long running calls may go on once the provider shall stop.
+    pub drain: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            max_running: 4,
+            max_waiting: 32,
+            max_timeout: Duration::from_secs(300),
+            drain: Duration::from_secs(4),
+        }
+    }
+}
+
+/// Where a provider stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Status {
+    Connecting,
+    /// Core has the capabilities.
+    Ready,
+    /// There is no connection; the next try comes after a wait.
+    Waiting,
+    Stopped,
+}
+
+/// What every connection of a provider shares.
+pub(crate) struct Shared {
+    pub identity: Identity,
+    pub tools: Tools,
+    pub limits: Limits,
+    status: watch::Sender<Status>,
+}
+
+impl Shared {
+    pub fn tell(&self, status: Status) {
+        self.status.send_replace(status);
+    }
+}
+
+/// Tools at a Core. Made by [`Provider::builder`].
+pub struct Provider {
+    shared: Shared,
+    dial: Arc<dyn Dial>,
+    backoff: Backoff,
+}
+
+/// Collects what a [`Provider`] is made of.
+pub struct Builder {
+    address: String,
+    token: Token,
+    identity: Identity,
+    tools: Tools,
+    limits: Limits,
+    backoff: Backoff,
+    dial: Option<Arc<dyn Dial>>,
+}
+
+impl Provider {
+    /// A provider for the Core at `address`, `http://…` or `https://…`.
+    pub fn builder(address: &str, token: Token, identity: Identity) -> Builder {
+        Builder {
+            address: address.to_owned(),
+            token,
+            identity,
+            tools: Tools::new(),
+            limits: Limits::default(),
+            backoff: Backoff::default(),
+            dial: None,
+        }
+    }
+
+    /// Follows where the provider stands.
+    pub fn status(&self) -> watch::Receiver<Status> {
+        self.shared.status.subscribe()
+    }
+
+    /// Serves until `stop` is cancelled, through every loss of the connection.
+    ///
+    /// At the stop no new calls are taken, running ones get [`Limits::drain`], the rest is cancelled and answered,
+    /// and Core hears goodbye. Fails only when Core would refuse the next try as well.
+    pub async fn run(self, stop: CancellationToken) -> Result<(), Stopped> {
+        let Self { shared, dial, mut backoff } = self;
+        let result = serve(&shared, &*dial, &mut backoff, &stop).await;
+        shared.tell(Status::Stopped);
+        if let Err(stopped) = &result {
+            tracing::error!(code = stopped.code(), "giving up: {stopped}");
+        }
+        result
+    }
+}
+
+async fn serve(
+    shared: &Shared,
+    dial: &dyn Dial,
+    backoff: &mut Backoff,
+    stop: &CancellationToken,
+) -> Result<(), Stopped> {
+    let mut operations = Operations::default();
+    loop {
+        shared.tell(Status::Connecting);
+        let opened = tokio::select! {
+            biased;
+            () = stop.cancelled() => return Ok(()),
+            opened = dial.dial() => opened,
+        };
+        let ending = match opened {
+            Ok(socket) => session::run(socket, shared, &mut operations, stop).await,
+            Err(error @ DialError::Unauthorized { .. }) => {
+                Ending::GivenUp(Stopped::Unauthorized { told: error.to_string() })
+            }
+            Err(DialError::Failed(why)) => Ending::Lost { why, good: false },
+        };
+        let why = match ending {
+            Ending::Stopped => return Ok(()),
+            Ending::GivenUp(stopped) => return Err(stopped),
+            Ending::Lost { why, good } => {
+                if good {
+                    backoff.reset();
+                }
+                why
+            }
+        };
+        shared.tell(Status::Waiting);
+        let wait = backoff.next();
+        tracing::warn!(wait_ms = wait.as_millis() as u64, "not connected: {why}");
+        tokio::select! {
+            biased;
+            () = stop.cancelled() => return Ok(()),
+            () = tokio::time::sleep(wait) => {}
+        }
+    }
+}
+
+impl Builder {
+    /// Adds a tool; one with the same key is replaced.
+    #[must_use]
+    pub fn capability(mut self, capability: Capability, handler: impl Handler) -> Self {
+        self.tools = self.tools.with(capability, handler);
+        self
+    }
+
+    #[must_use]
+    pub fn tools(mut self, tools: Tools) -> Self {
+        self.tools.extend(tools);
+        self
+    }
+
+    #[must_use]
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    #[must_use]
+    pub fn backoff(mut self, backoff: Backoff) -> Self {
+        self.backoff = backoff;
+        self
+    }
+
+    /// Opens sockets with `dial` instead of the network.
+    #[must_use]
+    pub fn dial(mut self, dial: impl Dial) -> Self {
+        self.dial = Some(Arc::new(dial));
+        self
+    }
+
+    /// Checks everything that can be known before the first connection.
+    pub fn build(self) -> Result<Provider, BuildError> {
+        self.identity.check()?;
+        let dial = match self.dial {
+            Some(dial) => dial,
+            None => Arc::new(Network::new(&self.address, &self.token)?),
+        };
+        let limits = Limits { max_running: self.limits.max_running.max(1), ..self.limits };
+        let (status, _) = watch::channel(Status::Connecting);
+        let shared = Shared { identity: self.identity, tools: self.tools, limits, status };
+        let snapshot = ProviderFrame::Capabilities(shared.snapshot());
+        let bytes = wire::write(&snapshot, &shared.identity.endpoint_id).len();
+        if bytes > limits::MAX_IN_BYTES {
+            return Err(BuildError::TooManyTools { bytes, limit: limits::MAX_IN_BYTES });
+        }
+        Ok(Provider { shared, dial, backoff: self.backoff })
+    }
+}

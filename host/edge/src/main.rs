@@ -1,0 +1,107 @@
+//! `berth-edge`: this machine's folders at a Core.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Context;
+use berth_edge::roots::{RootSpec, Roots};
+use berth_edge::{Config, tools};
+use berth_provider::{Identity, Provider, Token, on_signals};
+use clap::Parser;
+
+/// Offers this machine's folders and a few plain tools to a berth Core.
+#[derive(Debug, Parser)]
+#[command(name = "berth-edge", version)]
+struct Flags {
+    /// Settings as TOML; flags win over it.
+    #[arg(long, value_name = "FILE", env = "BERTH_EDGE_CONFIG")]
+    config: Option<PathBuf>,
+    /// The address of Core, http://127.0.0.1:8787 by default.
+    #[arg(long, env = "BERTH_URL")]
+    url: Option<String>,
+    /// A file with the access token; otherwise BERTH_ACCESS_TOKEN.
+    #[arg(long, value_name = "FILE")]
+    token_file: Option<PathBuf>,
+    /// Who this is: `lab1` makes the endpoint `edge.lab1.executor`. The host name by default.
+    #[arg(long, value_name = "ID", env = "BERTH_ENDPOINT_ID")]
+    endpoint_id: Option<String>,
+    /// How people call it.
+    #[arg(long, value_name = "NAME")]
+    display_name: Option<String>,
+    /// A workspace that may use it; may be given more than once.
+    #[arg(long = "workspace", value_name = "ID")]
+    workspaces: Vec<String>,
+    /// A folder that calls may read, with `:rw` also write; may be given more than once.
+    #[arg(long = "root", value_name = "NAME=PATH[:rw]")]
+    roots: Vec<RootSpec>,
+    /// What to log, such as `info` or `berth_provider=debug`.
+    #[arg(long, value_name = "FILTER", default_value = "info", env = "BERTH_LOG")]
+    log_level: String,
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let flags = Flags::parse();
+    let filter = tracing_subscriber::EnvFilter::try_new(&flags.log_level);
+    let filter = filter.unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    let provider = match prepare(flags) {
+        Ok(provider) => provider,
+        Err(error) => {
+            tracing::error!("{error:#}");
+            return ExitCode::from(2);
+        }
+    };
+    let stop = match on_signals() {
+        Ok(stop) => stop,
+        Err(error) => {
+            tracing::error!(%error, "signals cannot be heard");
+            return ExitCode::FAILURE;
+        }
+    };
+    match provider.run(stop).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(stopped) => ExitCode::from(stopped.exit_code()),
+    }
+}
+
+fn prepare(flags: Flags) -> anyhow::Result<Provider> {
+    let config = match &flags.config {
+        Some(path) => Config::load(path)?,
+        None => Config::default(),
+    };
+    let token_file = flags.token_file.as_deref().or(config.token_file.as_deref());
+    let token = Token::find(token_file, &["BERTH_ACCESS_TOKEN"])?;
+    let identity = identity(&flags, &config)?;
+    let roots = Roots::open(&config.root_specs(&flags.roots), config.limits.clone())?;
+    let mut tools = tools(roots);
+    if !config.tools.is_empty() {
+        let on_offer: Vec<&str> = tools.keys().collect();
+        let unknown = config.tools.iter().find(|key| !on_offer.contains(&key.as_str()));
+        if let Some(unknown) = unknown {
+            anyhow::bail!("`tools` names `{unknown}`; there are {}", on_offer.join(", "));
+        }
+        tools.retain(|key| config.tools.iter().any(|tool| tool == key));
+    }
+    let url = flags.url.as_deref().unwrap_or(&config.url);
+    let provider = Provider::builder(url, token, identity).tools(tools).limits(config.provider_limits());
+    Ok(provider.build()?)
+}
+
+fn identity(flags: &Flags, config: &Config) -> anyhow::Result<Identity> {
+    let id = match flags.endpoint_id.as_ref().or(config.endpoint_id.as_ref()) {
+        Some(id) => id.clone(),
+        None => berth_provider::host_facts()
+            .get("hostname")
+            .and_then(|name| name.as_str())
+            .filter(|name| !name.is_empty())
+            .map(str::to_owned)
+            .context("this machine has no name: give --endpoint-id")?,
+    };
+    let workspaces = if flags.workspaces.is_empty() { &config.workspaces } else { &flags.workspaces };
+    let identity = Identity::executor("edge", &id).serving(workspaces);
+    Ok(match flags.display_name.as_ref().or(config.display_name.as_ref()) {
+        Some(name) => identity.named(name),
+        None => identity,
+    })
+}

@@ -48,8 +48,20 @@ const KEPT_IN: [(&str, &[&str]); 6] = [
 /// All that the model may use: no IO, no runtime.
 const MODEL: [&str; 4] = ["jiff", "serde_json", "thiserror", "uuid"];
 
-/// All that the wire types may use.
-const PROTO: [&str; 8] = ["base64", "hex", "jiff", "semver", "serde", "serde_json", "thiserror", "utoipa"];
+/// All that the wire types may use: data and pure computation, sealed arguments among it.
+const PROTO: [&str; 11] = [
+    "aes-gcm",
+    "base64",
+    "hex",
+    "hkdf",
+    "jiff",
+    "semver",
+    "serde",
+    "serde_json",
+    "sha2",
+    "thiserror",
+    "utoipa",
+];
 
 struct Package {
     name: String,

@@ -1,1 +1,29 @@
-//! berth-http
+//! The HTTP facade: `/runtime/*`, `/operator/*`, `/health` and `/openapi.json`.
+//!
+//! A route reads the request, calls one use case of core and writes its answer; nothing is decided here. Every failure
+//! leaves in one envelope, and [`error`] is the one place that says which status a failure has.
+//!
+//! A new resource is one more file in `route/`, merged in [`router()`]; its handlers are described by `utoipa` where they
+//! stand, so `/openapi.json` cannot forget one. Source: MeetYou V4, HTTP facade.
+//!
+//! **Invariant:** this crate knows no database, no plugin engine and no socket of a provider.
+
+pub mod admin;
+pub mod config;
+pub mod error;
+mod extract;
+mod layer;
+mod openapi;
+mod route;
+mod router;
+mod state;
+mod streams;
+pub mod token;
+
+pub use admin::{
+    AdminError, Installed, NewGrant, PluginAdmin, PluginHealth, PluginLogLine, PluginView, Wish,
+};
+pub use config::{BodyLimits, BuildInfo, HttpConfig};
+pub use router::router;
+pub use state::HttpState;
+pub use token::AccessToken;

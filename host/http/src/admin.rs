@@ -1,0 +1,118 @@
+//! Managing plugins, as the facade needs it. The binary implements it over the plugin engine: this crate knows none.
+
+use std::path::PathBuf;
+
+use async_trait::async_trait;
+use berth_model::plugin::{Grant, GrantMode, Plugin};
+use berth_model::{GrantId, PluginId, Timestamp, WorkspaceId};
+use serde_json::Value;
+
+/// Installs plugins, switches them and grants them capabilities.
+#[async_trait]
+pub trait PluginAdmin: Send + Sync {
+    /// Installs the package at `path` on the host's own disk: a folder with `plugin.toml`, or a bare component.
+    async fn install(&self, path: PathBuf) -> Result<Installed, AdminError>;
+
+    /// By id.
+    async fn list(&self) -> Result<Vec<PluginView>, AdminError>;
+
+    /// Fails with `PLUGIN_NOT_FOUND`.
+    async fn show(&self, id: &PluginId) -> Result<PluginView, AdminError>;
+
+    async fn enable(&self, id: &PluginId) -> Result<(), AdminError>;
+
+    async fn disable(&self, id: &PluginId) -> Result<(), AdminError>;
+
+    /// Its grants stay.
+    async fn remove(&self, id: &PluginId) -> Result<(), AdminError>;
+
+    /// The plugin need not be installed yet.
+    async fn grant(&self, new: NewGrant) -> Result<Grant, AdminError>;
+
+    /// Oldest first, revoked and expired ones too; of every plugin when `None`.
+    async fn list_grants(&self, plugin: Option<&PluginId>) -> Result<Vec<Grant>, AdminError>;
+
+    /// Fails with `GRANT_NOT_FOUND`.
+    async fn revoke(&self, id: GrantId) -> Result<Grant, AdminError>;
+
+    /// What a plugin printed lately, oldest first.
+    async fn logs(&self, id: &PluginId) -> Result<Vec<PluginLogLine>, AdminError>;
+
+    /// Never fails: what cannot be found out is said in the answer.
+    async fn health(&self) -> PluginHealth;
+}
+
+/// An installed plugin and how it stands.
+#[derive(Debug, Clone)]
+pub struct PluginView {
+    pub plugin: Plugin,
+    /// Whether it is loaded and can be called.
+    pub is_ready: bool,
+    /// What its manifest asks for.
+    pub wishes: Vec<Wish>,
+    pub grants: Vec<Grant>,
+}
+
+/// A capability that a manifest asks for.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Wish {
+    pub capability: String,
+    pub scope: Value,
+    pub reason: String,
+    pub is_required: bool,
+}
+
+/// What an install has done.
+#[derive(Debug, Clone)]
+pub struct Installed {
+    pub view: PluginView,
+    /// What the inspection found odd, for the operator to read.
+    pub warnings: Vec<String>,
+}
+
+/// A grant that an operator gives.
+#[derive(Debug, Clone, PartialEq)]
+pub struct NewGrant {
+    pub plugin: PluginId,
+    pub capability: String,
+    /// A JSON object.
+    pub scope: Value,
+    pub mode: GrantMode,
+    pub workspace: Option<WorkspaceId>,
+    pub granted_by: String,
+    pub reason: String,
+    pub expires_at: Option<Timestamp>,
+    pub uses_left: Option<i64>,
+}
+
+/// A line that a plugin printed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PluginLogLine {
+    /// `stdout` or `stderr`.
+    pub level: String,
+    pub text: String,
+}
+
+/// What `/health` says of the plugins.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PluginHealth {
+    /// How instances get their memory: `pooling` or `on_demand`.
+    pub allocator: String,
+    pub installed: usize,
+    /// Loaded and callable.
+    pub ready: usize,
+    /// Switched on, but not loaded.
+    pub failed: usize,
+    /// Why, when the plugins cannot be looked at.
+    pub problem: Option<String>,
+}
+
+/// Why a change of the plugins did not happen. Safe to show to the operator.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct AdminError {
+    /// A code of `docs/errors/plugin.tsv`, which also says the status; any other is an internal failure.
+    pub code: String,
+    pub message: String,
+    pub retryable: bool,
+}

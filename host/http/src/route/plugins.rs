@@ -1,0 +1,268 @@
+//! Plugins, for the operator.
+
+use std::path::PathBuf;
+
+use axum::Json;
+use axum::extract::{Extension, State};
+use berth_core::operations::Ask;
+use berth_model::plugin::PluginStatus;
+use berth_model::{JsonMap, PluginId, WorkspaceId};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use tokio_util::sync::CancellationToken;
+use utoipa::ToSchema;
+use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouterExt};
+use utoipa_axum::routes;
+
+use super::grants::GrantView;
+use super::operations::ended;
+use crate::admin::{PluginView, Wish};
+use crate::config::BodyLimits;
+use crate::error::{Answer, ApiError};
+use crate::extract::{Body, BodyLimit, Id, filled, id};
+use crate::state::HttpState;
+
+pub(crate) fn routes(limits: BodyLimits) -> OpenApiRouter<HttpState> {
+    OpenApiRouter::new()
+        .routes(routes!(list))
+        .routes(routes!(install))
+        .routes(routes!(call).layer(Extension(BodyLimit(limits.call_bytes))))
+        .routes(routes!(show, remove))
+        .routes(routes!(enable))
+        .routes(routes!(disable))
+        .routes(routes!(logs))
+}
+
+/// An installed plugin.
+#[derive(Debug, Serialize, ToSchema)]
+struct PluginBody {
+    plugin_id: String,
+    version: String,
+    /// `ready`, `failed` (switched on, but not loaded), `disabled` or `quarantined`.
+    status: String,
+    /// SHA-256 of the component, in lower-case hex.
+    digest: String,
+    /// Why it is not loaded; empty when it is.
+    last_error: String,
+    tools: Vec<PluginTool>,
+    /// What its manifest asks for.
+    capabilities: Vec<WishView>,
+    grants: Vec<GrantView>,
+    /// What the install found odd; of an install alone.
+    warnings: Vec<String>,
+    installed_at: String,
+    updated_at: String,
+}
+
+/// A tool of a plugin.
+#[derive(Debug, Serialize, ToSchema)]
+struct PluginTool {
+    name: String,
+    title: String,
+    description: String,
+    risk: String,
+    requires_confirmation: bool,
+    timeout_ms: u64,
+    #[schema(value_type = Object)]
+    input_schema: Value,
+    #[schema(value_type = Object)]
+    output_schema: Value,
+}
+
+/// A capability that a manifest asks for.
+#[derive(Debug, Serialize, ToSchema)]
+struct WishView {
+    name: String,
+    #[schema(value_type = Object)]
+    scope: Value,
+    reason: String,
+    required: bool,
+}
+
+impl PluginBody {
+    fn new(state: &HttpState, view: PluginView, warnings: Vec<String>) -> Self {
+        let plugin = view.plugin;
+        let status = match plugin.status {
+            PluginStatus::Active if view.is_ready => "ready",
+            PluginStatus::Active => "failed",
+            other => other.as_str(),
+        };
+        let now = state.core().now();
+        Self {
+            plugin_id: plugin.id.to_string(),
+            version: plugin.version,
+            status: status.to_owned(),
+            digest: plugin.digest,
+            last_error: plugin.last_error,
+            tools: plugin.tools.as_array().into_iter().flatten().map(tool).collect(),
+            capabilities: view.wishes.into_iter().map(wish).collect(),
+            grants: view.grants.into_iter().map(|grant| GrantView::new(grant, now)).collect(),
+            warnings,
+            installed_at: plugin.installed_at.to_string(),
+            updated_at: plugin.updated_at.to_string(),
+        }
+    }
+}
+
+/// The engine wrote the description; a field that it left out is empty.
+fn tool(description: &Value) -> PluginTool {
+    let text = |key: &str| description[key].as_str().unwrap_or_default().to_owned();
+    PluginTool {
+        name: text("name"),
+        title: text("title"),
+        description: text("description"),
+        risk: text("risk"),
+        requires_confirmation: description["confirm"].as_bool().unwrap_or(false),
+        timeout_ms: description["timeout_ms"].as_u64().unwrap_or(0),
+        input_schema: description["input_schema"].clone(),
+        output_schema: description["output_schema"].clone(),
+    }
+}
+
+fn wish(wish: Wish) -> WishView {
+    WishView { name: wish.capability, scope: wish.scope, reason: wish.reason, required: wish.is_required }
+}
+
+/// Installed plugins, by id.
+#[utoipa::path(get, path = "/operator/plugins", tag = "plugins", responses((status = 200, body = [PluginBody])))]
+async fn list(State(state): State<HttpState>) -> Answer<Vec<PluginBody>> {
+    let views = state.plugins().list().await?;
+    Ok(Json(views.into_iter().map(|view| PluginBody::new(&state, view, Vec::new())).collect()))
+}
+
+#[derive(Debug, Deserialize, ToSchema)]
+struct InstallBody {
+    /// An absolute path on the host's own disk: a folder with `plugin.toml`, or a `.wasm`.
+    path: String,
+}
+
+/// Installs a plugin, or puts it in the place of the installed one of its id. A failure changes nothing.
+#[utoipa::path(
+    post, path = "/operator/plugins/install", tag = "plugins", request_body = InstallBody,
+    responses((status = 200, body = PluginBody)),
+)]
+async fn install(State(state): State<HttpState>, Body(body): Body<InstallBody>) -> Answer<PluginBody> {
+    let path = PathBuf::from(body.path);
+    if !path.is_absolute() {
+        return Err(ApiError::invalid("path", "must be an absolute path on the host's own disk"));
+    }
+    let installed = state.plugins().install(path).await?;
+    Ok(Json(PluginBody::new(&state, installed.view, installed.warnings)))
+}
+
+/// One plugin.
+#[utoipa::path(
+    get, path = "/operator/plugins/{plugin_id}", tag = "plugins", params(("plugin_id" = String, Path)),
+    responses((status = 200, body = PluginBody)),
+)]
+async fn show(State(state): State<HttpState>, Id(plugin): Id<PluginId>) -> Answer<PluginBody> {
+    let view = state.plugins().show(&plugin).await?;
+    Ok(Json(PluginBody::new(&state, view, Vec::new())))
+}
+
+/// Lets a plugin take calls; loads it anew when it had failed.
+#[utoipa::path(
+    post, path = "/operator/plugins/{plugin_id}/enable", tag = "plugins", params(("plugin_id" = String, Path)),
+    responses((status = 200, body = PluginBody)),
+)]
+async fn enable(state: State<HttpState>, Id(plugin): Id<PluginId>) -> Answer<PluginBody> {
+    state.plugins().enable(&plugin).await?;
+    show(state, Id(plugin)).await
+}
+
+/// Takes a plugin out of the catalogue; calls under way end by themselves.
+#[utoipa::path(
+    post, path = "/operator/plugins/{plugin_id}/disable", tag = "plugins", params(("plugin_id" = String, Path)),
+    responses((status = 200, body = PluginBody)),
+)]
+async fn disable(state: State<HttpState>, Id(plugin): Id<PluginId>) -> Answer<PluginBody> {
+    state.plugins().disable(&plugin).await?;
+    show(state, Id(plugin)).await
+}
+
+/// A plugin that is gone.
+#[derive(Debug, Serialize, ToSchema)]
+struct Removed {
+    plugin_id: String,
+    removed: bool,
+}
+
+/// Removes a plugin; its grants stay.
+#[utoipa::path(
+    delete, path = "/operator/plugins/{plugin_id}", tag = "plugins", params(("plugin_id" = String, Path)),
+    responses((status = 200, body = Removed)),
+)]
+async fn remove(State(state): State<HttpState>, Id(plugin): Id<PluginId>) -> Answer<Removed> {
+    state.plugins().remove(&plugin).await?;
+    Ok(Json(Removed { plugin_id: plugin.to_string(), removed: true }))
+}
+
+/// A line that a plugin printed.
+#[derive(Debug, Serialize, ToSchema)]
+struct LogView {
+    level: String,
+    text: String,
+}
+
+/// What a plugin printed lately, oldest first. Kept in memory alone.
+#[utoipa::path(
+    get, path = "/operator/plugins/{plugin_id}/logs", tag = "plugins", params(("plugin_id" = String, Path)),
+    responses((status = 200, body = [LogView])),
+)]
+async fn logs(State(state): State<HttpState>, Id(plugin): Id<PluginId>) -> Answer<Vec<LogView>> {
+    let lines = state.plugins().logs(&plugin).await?;
+    let view = |line: crate::admin::PluginLogLine| LogView { level: line.level, text: line.text };
+    Ok(Json(lines.into_iter().map(view).collect()))
+}
+
+#[derive(Debug, Deserialize, ToSchema)]
+struct CallBody {
+    /// The name of a tool, of a plugin or of Core.
+    tool: String,
+    #[schema(value_type = Option<Object>)]
+    arguments: Option<JsonMap>,
+    /// `personal` by default.
+    workspace_id: Option<String>,
+}
+
+/// A finished call.
+#[derive(Debug, Serialize, ToSchema)]
+struct CallAnswer {
+    operation_id: String,
+    tool: String,
+    execution_target: String,
+    status: String,
+    #[schema(value_type = Object)]
+    result: Value,
+    /// What the tool says went wrong; null when nothing did. A call that yielded nothing is an error envelope.
+    #[schema(value_type = Object)]
+    error: Value,
+    /// Measurements of the call.
+    #[schema(value_type = Object)]
+    receipt: Value,
+}
+
+/// Calls a tool as the owner, through the same gate as every call. It is cancelled when the client goes away.
+#[utoipa::path(
+    post, path = "/operator/plugins/call", tag = "plugins", request_body = CallBody,
+    responses((status = 200, body = CallAnswer)),
+)]
+async fn call(State(state): State<HttpState>, Body(body): Body<CallBody>) -> Answer<CallAnswer> {
+    let place: WorkspaceId = id(filled(body.workspace_id).as_deref().unwrap_or("personal"))?;
+    let mut ask = Ask::of_owner(body.tool, Value::Object(body.arguments.unwrap_or_default()), place);
+    let cancel = CancellationToken::new();
+    ask.cancel = cancel.clone();
+    let _gone = cancel.drop_guard();
+    let finished = state.core().operate(ask).await?;
+    let receipt = finished.operation.receipt.clone();
+    let view = ended(finished)?;
+    Ok(Json(CallAnswer {
+        operation_id: view.operation_id,
+        tool: view.tool_id,
+        execution_target: view.execution_target,
+        status: view.status,
+        result: view.result,
+        error: view.error,
+        receipt,
+    }))
+}

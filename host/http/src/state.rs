@@ -1,0 +1,50 @@
+//! What every route shares.
+
+use std::sync::Arc;
+
+use berth_core::Core;
+use berth_core::port::ids::Ids;
+use tokio::sync::Semaphore;
+
+use crate::admin::PluginAdmin;
+use crate::config::HttpConfig;
+
+/// See the module. Cheap to clone.
+#[derive(Clone)]
+pub struct HttpState(Arc<Inner>);
+
+struct Inner {
+    core: Core,
+    plugins: Arc<dyn PluginAdmin>,
+    ids: Arc<dyn Ids>,
+    streams: Arc<Semaphore>,
+    config: HttpConfig,
+}
+
+impl HttpState {
+    pub fn new(core: Core, plugins: Arc<dyn PluginAdmin>, ids: Arc<dyn Ids>, config: HttpConfig) -> Self {
+        let streams = Arc::new(Semaphore::new(config.max_event_streams));
+        Self(Arc::new(Inner { core, plugins, ids, streams, config }))
+    }
+
+    pub(crate) fn core(&self) -> &Core {
+        &self.0.core
+    }
+
+    pub(crate) fn plugins(&self) -> &dyn PluginAdmin {
+        &*self.0.plugins
+    }
+
+    pub(crate) fn config(&self) -> &HttpConfig {
+        &self.0.config
+    }
+
+    pub(crate) fn streams(&self) -> &Arc<Semaphore> {
+        &self.0.streams
+    }
+
+    /// `<prefix>_` and 32 hex digits.
+    pub(crate) fn new_id(&self, prefix: &str) -> String {
+        format!("{prefix}_{}", self.0.ids.uuid().simple())
+    }
+}

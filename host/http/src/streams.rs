@@ -1,0 +1,87 @@
+//! Server-sent events.
+//!
+//! A stored event has its cursor as id, so a client that resumes with `Last-Event-ID` misses nothing and hears nothing
+//! twice. A transient one has none: it is told to who listens now. Who reads slowly lags behind in the store, not in
+//! memory.
+
+use std::convert::Infallible;
+use std::time::Duration;
+
+use axum::http::StatusCode;
+use axum::response::sse::{Event, KeepAlive, Sse};
+use axum::response::{IntoResponse, Response};
+use berth_core::EventStream;
+use berth_core::port::store::EventScope;
+use berth_model::event::LiveEvent;
+use futures::{Stream, StreamExt, stream};
+use tokio::sync::OwnedSemaphorePermit;
+use tokio_util::sync::CancellationToken;
+
+use crate::error::ApiError;
+use crate::route::events::EventView;
+use crate::state::HttpState;
+
+/// How long a client shall wait before it comes back.
+const COME_BACK: Duration = Duration::from_secs(1);
+
+/// Answers with the events of `scope`: what was stored behind `after`, then live; with `None` live alone.
+pub(crate) async fn open(
+    state: &HttpState,
+    scope: EventScope,
+    after: Option<i64>,
+) -> Result<Response, ApiError> {
+    let place = state.streams().clone().try_acquire_owned().map_err(|_| {
+        let message = "as many event streams are open as may: close one, or try again later";
+        ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "event_streams_exhausted", message).retryable()
+    })?;
+    let events = state.core().subscribe(scope, after).await?;
+    let live = follow(events, state.core().stopping(), place);
+    let keep_alive = KeepAlive::new().interval(state.config().keep_alive).text("keep-alive");
+    let mut response = Sse::new(live).keep_alive(keep_alive).into_response();
+    response.headers_mut().insert("x-accel-buffering", axum::http::HeaderValue::from_static("no"));
+    Ok(response)
+}
+
+struct Feed {
+    events: EventStream,
+    stop: CancellationToken,
+    /// Given back when the client has gone.
+    _place: OwnedSemaphorePermit,
+}
+
+fn follow(
+    events: EventStream,
+    stop: CancellationToken,
+    place: OwnedSemaphorePermit,
+) -> impl Stream<Item = Result<Event, Infallible>> {
+    // An id without data tells nothing, but whoever is cut off before the first event can resume here.
+    let here = Event::default().id(events.cursor().to_string()).retry(COME_BACK);
+    let feed = Feed { events, stop, _place: place };
+    let live = stream::unfold(feed, |mut feed| async move {
+        let next = tokio::select! {
+            biased;
+            () = feed.stop.cancelled() => return None,
+            next = feed.events.next() => next,
+        };
+        match next {
+            Ok(Some(event)) => written(&event).map(|event| (Ok(event), feed)),
+            Ok(None) => None,
+            Err(error) => {
+                tracing::warn!(%error, "an event stream ends early; its client resumes");
+                None
+            }
+        }
+    });
+    stream::once(async { Ok(here) }).chain(live)
+}
+
+/// `None`, which ends the stream, when the event has no JSON form; no event of ours lacks one.
+fn written(event: &LiveEvent) -> Option<Event> {
+    let view = EventView::from(event);
+    let line = Event::default().event(event.event().kind.as_str());
+    let line = match event.cursor() {
+        Some(cursor) => line.id(cursor.to_string()),
+        None => line,
+    };
+    line.json_data(&view).ok()
+}

@@ -1,1 +1,67 @@
-fn main() {}
+//! The `berth` binary: configuration, command line, wiring.
+
+mod admin;
+mod brain;
+mod bundled;
+mod cli;
+mod client;
+mod command;
+mod config;
+mod failure;
+mod host;
+mod output;
+mod place;
+mod stop;
+mod system;
+mod talk;
+mod telemetry;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use cli::{Cli, Command};
+
+fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help and version go to standard output and are no failure.
+            let code = if error.use_stderr() { 2 } else { 0 };
+            return error.print().map_or(ExitCode::FAILURE, |()| ExitCode::from(code));
+        }
+    };
+    telemetry::init(cli.global.log_format);
+    let json = cli.global.json;
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            failure::Failure::Other(error.into()).print(json);
+            return ExitCode::FAILURE;
+        }
+    };
+    match runtime.block_on(run(cli)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            let code = failure.exit_code();
+            failure.print(json);
+            code
+        }
+    }
+}
+
+async fn run(cli: Cli) -> Result<(), failure::Failure> {
+    let Cli { global, command } = cli;
+    match command {
+        Command::Serve(options) => command::serve::run(&global, options).await,
+        Command::Chat(options) => command::chat::run(&global, options).await,
+        Command::Send(options) => command::send::run(&global, options).await,
+        Command::Threads(options) => command::threads::run(&global, options).await,
+        Command::Runs(options) => command::runs::run(&global, options).await,
+        Command::Endpoints(options) => command::endpoints::run(&global, options).await,
+        Command::Approvals(options) => command::approvals::run(&global, options).await,
+        Command::Plugin(options) => command::plugin::run(&global, options).await,
+        Command::Token(options) => command::token::run(&global, &options),
+        Command::Migrate(options) => command::migrate::run(&global, &options).await,
+        Command::Doctor(options) => command::doctor::run(&global, &options).await,
+    }
+}

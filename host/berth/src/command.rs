@@ -1,0 +1,13 @@
+//! One file per subcommand.
+
+pub mod approvals;
+pub mod chat;
+pub mod doctor;
+pub mod endpoints;
+pub mod migrate;
+pub mod plugin;
+pub mod runs;
+pub mod send;
+pub mod serve;
+pub mod threads;
+pub mod token;

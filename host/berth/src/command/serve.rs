@@ -1,0 +1,47 @@
+//! `berth serve`.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::Args;
+
+use crate::cli::Global;
+use crate::config::Config;
+use crate::failure::Failure;
+use crate::host::{Host, Settings};
+use crate::place::DataDir;
+use crate::{output, stop};
+
+#[derive(Debug, Args)]
+pub struct Options {
+    /// Address and port; BERTH_LISTEN, else [server] listen, else 127.0.0.1:8787. Port 0 takes a free one.
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    listen: Option<SocketAddr>,
+    /// The configuration; DIR/berth.toml when absent.
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// sqlite:PATH or postgres://…; BERTH_DATABASE, else [database] url, else DIR/berth.db.
+    #[arg(long, value_name = "URL")]
+    database: Option<String>,
+    /// Install the plugins in this folder that are missing or changed.
+    #[arg(long, value_name = "DIR")]
+    bundled: Option<PathBuf>,
+}
+
+pub async fn run(global: &Global, options: Options) -> Result<(), Failure> {
+    let data = DataDir::find(global.data.clone())?;
+    data.create()?;
+    let mut config = Config::load(options.config.as_deref(), data.path())?;
+    if let Some(listen) = options.listen {
+        config.server.listen = listen;
+    }
+    // Heard from the first moment: a stop during a long migration is a stop.
+    let stop = stop::requested()?;
+    let settings = Settings { data, config, database: options.database, bundled: options.bundled };
+    let host = tokio::select! {
+        host = Host::start(settings) => host?,
+        () = stop.cancelled() => return Ok(()),
+    };
+    output::line(&format!("berth is ready at {}", host.url()));
+    host.run(stop).await
+}

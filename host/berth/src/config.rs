@@ -1,0 +1,299 @@
+//! Configuration: `DIR/berth.toml`, overlaid by the environment, overlaid by flags.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use miette::{Diagnostic, NamedSource, SourceSpan};
+use serde::Deserialize;
+
+/// The file inside the data folder.
+pub const FILE_NAME: &str = "berth.toml";
+
+/// Everything that can be set. Each field has a default, so an absent file is a valid one.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    pub server: Server,
+    pub database: Database,
+    pub model: Model,
+    pub runs: Runs,
+    pub plugins: Plugins,
+}
+
+/// `[server]`
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Server {
+    /// Address and port to listen on. Environment: `BERTH_LISTEN`.
+    pub listen: SocketAddr,
+    /// Origins of web pages that may call, besides those of this machine.
+    pub cors_origins: Vec<String>,
+}
+
+impl Default for Server {
+    fn default() -> Self {
+        Self { listen: SocketAddr::from(([127, 0, 0, 1], 8787)), cors_origins: Vec::new() }
+    }
+}
+
+/// `[database]`
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Database {
+    /// `sqlite:PATH` or `postgres://…`; `DIR/berth.db` when absent. Environment: `BERTH_DATABASE`.
+    pub url: Option<String>,
+}
+
+/// `[model]`
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Model {
+    /// Environment: `BERTH_MODEL_PROVIDER`.
+    pub provider: ModelProvider,
+    /// Environment: `BERTH_MODEL_BASE_URL`.
+    pub base_url: Option<String>,
+    /// Environment: `BERTH_MODEL_NAME`.
+    pub model: Option<String>,
+}
+
+/// Who answers. The key comes from `BERTH_MODEL_API_KEY` alone: it has no place in a file.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ModelProvider {
+    #[default]
+    Scripted,
+    OpenAi,
+    Anthropic,
+    Acp,
+}
+
+impl ModelProvider {
+    /// The word in the configuration.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Scripted => "scripted",
+            Self::OpenAi => "openai",
+            Self::Anthropic => "anthropic",
+            Self::Acp => "acp",
+        }
+    }
+}
+
+/// `[runs]`: the ceilings of one run.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Runs {
+    /// Runs at the same time; those of one thread always come one after another.
+    pub concurrent: usize,
+    pub max_rounds: u32,
+    pub max_tool_calls: u32,
+    pub max_wall_seconds: u64,
+}
+
+impl Default for Runs {
+    fn default() -> Self {
+        Self { concurrent: 8, max_rounds: 40, max_tool_calls: 200, max_wall_seconds: 15 * 60 }
+    }
+}
+
+/// `[plugins]`
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Plugins {
+    /// False takes memory for each call from the system instead of a pool. Environment: `BERTH_PLUGINS_POOLING`.
+    pub pooling: bool,
+}
+
+impl Default for Plugins {
+    fn default() -> Self {
+        Self { pooling: true }
+    }
+}
+
+/// Why the configuration is no good.
+#[derive(Debug, thiserror::Error, Diagnostic)]
+pub enum ConfigError {
+    #[error("{path} cannot be read")]
+    Unreadable { path: PathBuf, source: std::io::Error },
+    #[error("{message}")]
+    #[diagnostic(help("docs/operator-guide.md lists every key"))]
+    Invalid {
+        message: String,
+        #[source_code]
+        file: NamedSource<String>,
+        #[label("here")]
+        at: Option<SourceSpan>,
+    },
+    #[error("{name}={value} is not {wanted}")]
+    Environment { name: &'static str, value: String, wanted: &'static str },
+    #[error("[runs] {key} must be at least 1")]
+    Zero { key: &'static str },
+}
+
+impl Config {
+    /// Reads `path`, which must exist, or `data/berth.toml`, which need not, and lays the environment over it.
+    pub fn load(path: Option<&Path>, data: &Path) -> Result<Self, ConfigError> {
+        let text = match path {
+            Some(path) => Some((path.to_owned(), read(path)?)),
+            None => {
+                let path = data.join(FILE_NAME);
+                match read(&path) {
+                    Ok(text) => Some((path, text)),
+                    Err(ConfigError::Unreadable { source, .. })
+                        if source.kind() == std::io::ErrorKind::NotFound =>
+                    {
+                        None
+                    }
+                    Err(error) => return Err(error),
+                }
+            }
+        };
+        let mut config = match text {
+            Some((path, text)) => Self::parse(&path, &text)?,
+            None => Self::default(),
+        };
+        config.overlay(|name| std::env::var(name).ok())?;
+        config.validate()?;
+        Ok(config)
+    }
+
+    fn parse(path: &Path, text: &str) -> Result<Self, ConfigError> {
+        toml::from_str(text).map_err(|error| {
+            let line = error.span().map(|span| 1 + text[..span.start.min(text.len())].matches('\n').count());
+            let place =
+                line.map_or_else(|| path.display().to_string(), |line| format!("{}:{line}", path.display()));
+            ConfigError::Invalid {
+                message: format!("{place}: {}", error.message()),
+                file: NamedSource::new(path.display().to_string(), text.to_owned()),
+                at: error.span().map(SourceSpan::from),
+            }
+        })
+    }
+
+    /// A blank variable hides nothing.
+    fn overlay(&mut self, variable: impl Fn(&str) -> Option<String>) -> Result<(), ConfigError> {
+        let set = |name: &'static str| variable(name).filter(|value| !value.trim().is_empty());
+        if let Some(value) = set("BERTH_LISTEN") {
+            self.server.listen = value.trim().parse().map_err(|_| ConfigError::Environment {
+                name: "BERTH_LISTEN",
+                value,
+                wanted: "an address and port such as 127.0.0.1:8787",
+            })?;
+        }
+        if let Some(value) = set("BERTH_DATABASE") {
+            self.database.url = Some(value);
+        }
+        if let Some(value) = set("BERTH_MODEL_PROVIDER") {
+            self.model.provider = match value.trim() {
+                "scripted" => ModelProvider::Scripted,
+                "openai" => ModelProvider::OpenAi,
+                "anthropic" => ModelProvider::Anthropic,
+                "acp" => ModelProvider::Acp,
+                _ => {
+                    return Err(ConfigError::Environment {
+                        name: "BERTH_MODEL_PROVIDER",
+                        value,
+                        wanted: "one of scripted, openai, anthropic, acp",
+                    });
+                }
+            };
+        }
+        if let Some(value) = set("BERTH_MODEL_BASE_URL") {
+            self.model.base_url = Some(value);
+        }
+        if let Some(value) = set("BERTH_MODEL_NAME") {
+            self.model.model = Some(value);
+        }
+        if let Some(value) = set("BERTH_PLUGINS_POOLING") {
+            self.plugins.pooling = match value.trim() {
+                "true" | "on" | "1" => true,
+                "false" | "off" | "0" => false,
+                _ => {
+                    return Err(ConfigError::Environment {
+                        name: "BERTH_PLUGINS_POOLING",
+                        value,
+                        wanted: "true or false",
+                    });
+                }
+            };
+        }
+        Ok(())
+    }
+
+    fn validate(&self) -> Result<(), ConfigError> {
+        for (key, value) in [
+            ("concurrent", self.runs.concurrent as u64),
+            ("max_rounds", u64::from(self.runs.max_rounds)),
+            ("max_tool_calls", u64::from(self.runs.max_tool_calls)),
+            ("max_wall_seconds", self.runs.max_wall_seconds),
+        ] {
+            if value == 0 {
+                return Err(ConfigError::Zero { key });
+            }
+        }
+        Ok(())
+    }
+}
+
+fn read(path: &Path) -> Result<String, ConfigError> {
+    std::fs::read_to_string(path).map_err(|source| ConfigError::Unreadable { path: path.to_owned(), source })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(text: &str) -> Result<Config, ConfigError> {
+        Config::parse(Path::new("berth.toml"), text)
+    }
+
+    #[test]
+    fn an_unknown_key_is_named_with_its_line() {
+        let error = parse("[model]\nprovider = \"openai\"\n\n[server]\nlisten_on = \"x\"\n").unwrap_err();
+
+        let text = error.to_string();
+        assert!(text.starts_with("berth.toml:5: unknown field `listen_on`"), "{text}");
+    }
+
+    #[test]
+    fn a_wrong_type_is_named_with_its_line() {
+        let text = parse("[runs]\nmax_rounds = \"many\"\n").unwrap_err().to_string();
+
+        assert!(text.starts_with("berth.toml:2: invalid type"), "{text}");
+    }
+
+    #[test]
+    fn the_environment_beats_the_file_and_a_blank_one_does_not() {
+        let mut config =
+            parse("[server]\nlisten = \"127.0.0.1:1\"\n[database]\nurl = \"sqlite:x\"\n").unwrap();
+
+        config
+            .overlay(|name| match name {
+                "BERTH_LISTEN" => Some("127.0.0.1:2".to_owned()),
+                "BERTH_DATABASE" => Some(" ".to_owned()),
+                "BERTH_MODEL_PROVIDER" => Some("openai".to_owned()),
+                _ => None,
+            })
+            .unwrap();
+
+        assert_eq!(config.server.listen.port(), 2);
+        assert_eq!(config.database.url.as_deref(), Some("sqlite:x"));
+        assert_eq!(config.model.provider, ModelProvider::OpenAi);
+    }
+
+    #[test]
+    fn a_bad_variable_is_named_with_what_is_wanted() {
+        let error = Config::default()
+            .overlay(|name| (name == "BERTH_LISTEN").then(|| "8787".to_owned()))
+            .unwrap_err();
+
+        assert_eq!(error.to_string(), "BERTH_LISTEN=8787 is not an address and port such as 127.0.0.1:8787");
+    }
+
+    #[test]
+    fn a_ceiling_of_zero_is_refused() {
+        let error = parse("[runs]\nmax_rounds = 0\n").unwrap().validate().unwrap_err();
+
+        assert_eq!(error.to_string(), "[runs] max_rounds must be at least 1");
+    }
+}

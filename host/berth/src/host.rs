@@ -1,0 +1,198 @@
+//! The host: every port of core plugged into its real side.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use berth_core::port::store::StoreError;
+use berth_core::{Core, CoreConfig, Ports};
+use berth_http::{AccessToken, HttpConfig, HttpState};
+use berth_hub::{Hub, HubConfig, Links};
+use berth_model::run::RunLimits;
+use berth_store::{DatabaseUrl, SqlStore};
+use berth_wasm::host::endpoints::LinkedEndpoints;
+use berth_wasm::{EngineConfig, HostParts, PluginEngine, PluginHost, Pooling};
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use crate::admin::Admin;
+use crate::config::Config;
+use crate::failure::Failure;
+use crate::place::{DataDir, FolderLock, Token};
+use crate::system::{RandomIds, SystemClock};
+use crate::{brain, bundled};
+
+/// How long open connections may take to end after core has stopped. With core's own share a stop takes less than
+/// the 10 s that are promised.
+const CLOSE: Duration = Duration::from_secs(3);
+
+/// What a host is started with.
+pub struct Settings {
+    pub data: DataDir,
+    pub config: Config,
+    /// Beats the configuration.
+    pub database: Option<String>,
+    pub bundled: Option<PathBuf>,
+}
+
+/// A host that listens.
+pub struct Host {
+    core: Core,
+    store: Arc<SqlStore>,
+    listener: TcpListener,
+    routes: axum::Router,
+    url: String,
+    /// Other hosts stay away from the folder while this one lives.
+    _lock: FolderLock,
+}
+
+impl Host {
+    /// Opens everything. Fails before the first change when the address or the data folder is taken.
+    pub async fn start(settings: Settings) -> Result<Self, Failure> {
+        let Settings { data, config, database, bundled } = settings;
+        let listener = listen(&config).await?;
+        let lock = data.lock()?;
+        let token = data.ensure_token()?;
+        let model = brain::model(&config.model)?;
+        let store = Arc::new(open(&self::database(database.as_deref(), &config, &data)?).await?);
+
+        let clock = Arc::new(SystemClock);
+        let ids = Arc::new(RandomIds);
+        let links = Arc::new(Links::new());
+        let endpoints = Arc::new(LinkedEndpoints::new(store.clone(), links.clone()));
+        let engine = engine(&config, &data)?;
+        let plugins = PluginHost::new(HostParts {
+            engine,
+            store: store.clone(),
+            clock: clock.clone(),
+            ids: ids.clone(),
+            folder: data.path().join("plugins"),
+            endpoints: endpoints.clone(),
+        });
+        plugins.boot().await.map_err(anyhow::Error::from)?;
+        if let Some(folder) = &bundled {
+            let files = std::path::absolute(data.path().join("files")).map_err(anyhow::Error::from)?;
+            bundled::install(&plugins, folder, &files).await?;
+        }
+        let ports = Ports {
+            store: store.clone(),
+            clock,
+            ids,
+            model,
+            plugins: plugins.clone(),
+            endpoints: links.clone(),
+        };
+        let core = Core::start(ports, core_config(&config)).await.map_err(anyhow::Error::from)?;
+        endpoints.attach(core.clone());
+        let routes = routes(&config, &token, &core, links, plugins)?;
+        let url = format!("http://{}", listener.local_addr().map_err(anyhow::Error::from)?);
+        data.write_address(&url)?;
+        Ok(Self { core, store, listener, routes, url, _lock: lock })
+    }
+
+    /// Where the host is reached.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// Serves until `stop`, then ends runs, streams and connections in that order.
+    pub async fn run(self, stop: CancellationToken) -> Result<(), Failure> {
+        let closing = CancellationToken::new();
+        let closed = closing.clone();
+        let service = self.routes.into_make_service_with_connect_info::<std::net::SocketAddr>();
+        let mut serving = tokio::spawn(
+            axum::serve(self.listener, service)
+                .with_graceful_shutdown(async move { closed.cancelled().await })
+                .into_future(),
+        );
+        tokio::select! {
+            ended = &mut serving => {
+                ended.map_err(anyhow::Error::from)?.context("the host cannot listen any more")?;
+            }
+            () = stop.cancelled() => {
+                tracing::info!("stopping");
+                // Nobody comes in any more; then long answers and sockets end with core.
+                closing.cancel();
+                self.core.shutdown().await;
+                if tokio::time::timeout(CLOSE, &mut serving).await.is_err() {
+                    tracing::warn!("some connections did not end in time and are cut");
+                    serving.abort();
+                }
+            }
+        }
+        self.store.close().await;
+        tracing::info!("stopped");
+        Ok(())
+    }
+}
+
+/// The database: flag, environment and file in this order, else a file in the data folder.
+pub fn database(flag: Option<&str>, config: &Config, data: &DataDir) -> Result<DatabaseUrl, Failure> {
+    match flag.or(config.database.url.as_deref()) {
+        Some(text) => {
+            text.parse().map_err(|error: berth_store::BadDatabaseUrl| Failure::Usage(error.to_string()))
+        }
+        None => Ok(DatabaseUrl::sqlite(data.path().join("berth.db"))),
+    }
+}
+
+/// Opens the database and says what is wrong when it cannot.
+pub async fn open(url: &DatabaseUrl) -> Result<SqlStore, Failure> {
+    SqlStore::open(url).await.map_err(|error| match error {
+        StoreError::InUse { .. } => Failure::failed("data_folder_in_use", error.to_string()),
+        StoreError::NewerSchema { .. } => Failure::failed("database_newer", error.to_string()),
+        StoreError::DiskFull { .. } => Failure::failed("disk_full", error.to_string()),
+        other => anyhow::Error::from(other).context(format!("{url} cannot be opened")).into(),
+    })
+}
+
+async fn listen(config: &Config) -> Result<TcpListener, Failure> {
+    let address = config.server.listen;
+    TcpListener::bind(address).await.map_err(|error| match error.kind() {
+        std::io::ErrorKind::AddrInUse => Failure::failed(
+            "address_in_use",
+            format!(
+                "{address} is in use: stop the program that listens there, or choose another with --listen"
+            ),
+        ),
+        _ => anyhow::Error::from(error).context(format!("cannot listen on {address}")).into(),
+    })
+}
+
+fn routes(
+    config: &Config,
+    token: &Token,
+    core: &Core,
+    links: Arc<Links>,
+    plugins: Arc<PluginHost>,
+) -> anyhow::Result<axum::Router> {
+    let access = AccessToken::new(token.expose()).context("the access token is blank")?;
+    let mut hub = HubConfig::new(move |given| access.verify(given));
+    hub.origins.clone_from(&config.server.cors_origins);
+    hub.secret = Some(token.expose().to_owned());
+    let hub = Hub::new(core.clone(), links, hub);
+    let mut http = HttpConfig::new(access);
+    http.origins.clone_from(&config.server.cors_origins);
+    let state = HttpState::new(core.clone(), Arc::new(Admin(plugins)), Arc::new(RandomIds), http);
+    Ok(berth_http::router(state, berth_hub::router(hub)))
+}
+
+fn engine(config: &Config, data: &DataDir) -> anyhow::Result<PluginEngine> {
+    let mut settings = EngineConfig::new(Arc::new(SystemClock));
+    settings.cache = Some(data.path().join("cache/plugins"));
+    settings.pooling = if config.plugins.pooling { Pooling::Probe } else { Pooling::Off };
+    PluginEngine::new(settings).context("the plugin engine cannot start")
+}
+
+fn core_config(config: &Config) -> CoreConfig {
+    CoreConfig {
+        limits: RunLimits {
+            rounds: config.runs.max_rounds,
+            tool_calls: config.runs.max_tool_calls,
+            wall: Duration::from_secs(config.runs.max_wall_seconds),
+        },
+        concurrent_runs: config.runs.concurrent,
+        ..CoreConfig::default()
+    }
+}

@@ -51,7 +51,8 @@ const RESERVED: [&str; 6] =
     ["thread_id", "workspace_id", "message_id", "run_id", "session_id", "endpoint_id"];
 
 impl Core {
-    /// Stores the message, queues its run and wakes a worker. Idempotent by thread, endpoint, role and the sender's id.
+    /// Stores the message, queues its run and wakes a worker. Idempotent by thread, endpoint, role and the sender's id;
+    /// another content under the same id is refused as `message_conflict`.
     pub async fn post_message(&self, new: NewMessage) -> Result<Accepted, CoreError> {
         check(&new)?;
         match self.accept(&new).await {
@@ -192,5 +193,11 @@ fn check(new: &NewMessage) -> Result<(), CoreError> {
 async fn find_same(tx: &mut dyn Tx, new: &NewMessage) -> Result<Option<Accepted>, CoreError> {
     let Some(id) = &new.endpoint_message_id else { return Ok(None) };
     let found = tx.find_message(new.thread, new.endpoint.as_ref(), new.role, id).await?;
-    Ok(found.map(|message| Accepted { run: message.run, message, replay: true }))
+    match found {
+        Some(message) if message.content != new.content => Err(CoreError::Conflict {
+            code: "message_conflict",
+            message: format!("endpoint_message_id {id} was used for another message"),
+        }),
+        found => Ok(found.map(|message| Accepted { run: message.run, message, replay: true })),
+    }
 }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use berth_model::approval::ApprovalStatus;
 use berth_model::event::EventType;
 use berth_model::run::{Run, RunFailure};
 use berth_model::tool::{Parallel, Risk, ToolFailure, ToolSpec};
@@ -17,6 +18,7 @@ use crate::operations::{Ask, failure_value};
 use crate::port::model::{
     ChatMessage, FinishReason, ModelError, ModelEvent, ModelRequest, ToolCallRequest, Usage,
 };
+use crate::port::store::Tx;
 use crate::threads::workspace;
 use crate::{Core, CoreError};
 
@@ -78,6 +80,9 @@ async fn close_operations(core: &Core, run: &Run) -> Result<(), CoreError> {
         operation.error = json!({ "code": "tool_call_cancelled", "message": "the run ended during the call", "retryable": true });
         operation.finished_at = Some(core.now());
         tx.update_operation(&operation).await?;
+        if let Some(id) = operation.approval {
+            expire(core, &mut *tx, run, id).await?;
+        }
         let payload = object([
             ("call_id", json!(operation.call.to_string())),
             ("operation_id", json!(operation.id.to_string())),
@@ -89,6 +94,30 @@ async fn close_operations(core: &Core, run: &Run) -> Result<(), CoreError> {
     }
     tx.commit().await?;
     core.0.bus.committed();
+    Ok(())
+}
+
+/// Nobody can answer for a call that is over.
+async fn expire(
+    core: &Core,
+    tx: &mut dyn Tx,
+    run: &Run,
+    id: berth_model::ApprovalId,
+) -> Result<(), CoreError> {
+    let Some(mut approval) = tx.lookup_approval(id).await? else { return Ok(()) };
+    if approval.status != ApprovalStatus::Pending {
+        return Ok(());
+    }
+    approval.status = ApprovalStatus::Expired;
+    "the run ended".clone_into(&mut approval.reason);
+    approval.decided_at = Some(core.now());
+    tx.decide_approval(&approval).await?;
+    let payload = object([
+        ("approval_id", json!(id.to_string())),
+        ("approval_status", json!(approval.status.as_str())),
+        ("reason", json!(approval.reason)),
+    ]);
+    tx.append_events(&[core.event(run, EventType::ApprovalResolved, payload)]).await?;
     Ok(())
 }
 
@@ -263,7 +292,10 @@ async fn call_tools(
         .iter()
         .map(|call| {
             let tool = catalogue.iter().find(|tool| tool.name.as_str() == call.name);
-            tool.map_or_else(|| unknown.clone(), |tool| tool.parallel.clone())
+            let mut policy = tool.map_or_else(|| unknown.clone(), |tool| tool.parallel.clone());
+            // A run waits for one answer at a time.
+            policy.safe &= !tool.is_some_and(|tool| tool.requires_confirmation);
+            policy
         })
         .collect();
     let mut results: Vec<Option<ChatMessage>> = vec![None; calls.len()];

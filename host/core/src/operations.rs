@@ -94,7 +94,11 @@ impl Core {
     pub async fn operate(&self, ask: Ask) -> Result<Finished, CoreError> {
         let core = self.clone();
         let run = ask.run.and_then(|id| lock(&self.0.running).get(&id).map(|working| working.run.clone()));
-        let work = self.0.tasks.spawn(async move { core.operate_in(ask, run.as_deref()).await });
+        let work = self.0.tasks.spawn(async move {
+            // A host that stops does not wait for a call that goes on.
+            let _link = link(&core.0.kill, &ask.cancel);
+            core.operate_in(ask, run.as_deref()).await
+        });
         work.await.unwrap_or_else(|_| {
             Err(CoreError::Busy {
                 code: "call_lost",
@@ -308,7 +312,7 @@ impl Core {
                 if outcome.is_error {
                     operation.status = OperationStatus::Failed;
                     operation.error = json!({
-                        "code": "tool_reported_error", "message": summary(&outcome.content), "retryable": false,
+                        "code": "tool_reported_error", "message": summary(&operation.result), "retryable": false,
                     });
                     EventType::ToolCallFailed
                 } else {
@@ -387,6 +391,15 @@ impl Core {
     }
 }
 
+/// Cancels `cancel` with `kill`, until it is dropped.
+fn link(kill: &CancellationToken, cancel: &CancellationToken) -> tokio_util::task::AbortOnDropHandle<()> {
+    let (kill, cancel) = (kill.clone(), cancel.clone());
+    tokio_util::task::AbortOnDropHandle::new(tokio::spawn(async move {
+        kill.cancelled().await;
+        cancel.cancel();
+    }))
+}
+
 /// Ends two seconds after a cancel: a target has that long to say how it ended.
 async fn cancelled_and_overdue(cancel: &CancellationToken) {
     cancel.cancelled().await;
@@ -414,7 +427,7 @@ fn created_payload(ask: &Ask, route: &Route, operation: &Operation) -> berth_mod
 pub(crate) fn failure_value(failure: &ToolFailure) -> Value {
     json!({
         "code": failure.code, "message": failure.message, "retryable": failure.retryable,
-        "blame": failure.blame.as_str(), "details": failure.details,
+        "blame": failure.blame.as_str(), "details": redacted(&failure.details),
     })
 }
 

@@ -1,0 +1,318 @@
+//! A Core on a real database, with a model and plugins that do as a story says.
+
+use std::collections::{HashSet, VecDeque};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use berth_core::messages::{Accepted, NewMessage};
+use berth_core::port::clock::Clock;
+use berth_core::port::endpoint_link::{EndpointCall, EndpointLink, OutboundDelivery};
+use berth_core::port::ids::Ids;
+use berth_core::port::model::{
+    FinishReason, Model, ModelError, ModelEvent, ModelInfo, ModelRequest, ModelStream, ToolCallRequest,
+};
+use berth_core::port::store::{EventScope, Store};
+use berth_core::port::target::{PluginTarget, ToolCall};
+use berth_core::threads::NewThread;
+use berth_core::{Core, CoreConfig, CoreError, Ports};
+use berth_model::event::{EventType, LiveEvent, RunEvent};
+use berth_model::message::Role;
+use berth_model::tool::{Blame, ExecutionTarget, Parallel, Risk, ToolFailure, ToolOutcome, ToolSpec};
+use berth_model::{
+    EndpointId, JsonMap, PluginId, RunId, ThreadId, Timestamp, ToolKey, ToolName, WorkspaceId,
+};
+use berth_store::{DatabaseUrl, SqlStore};
+use futures::StreamExt;
+use serde_json::{Value, json};
+use sqlx::{AnyConnection, Connection, Executor};
+use tokio::sync::{Barrier, Notify};
+use uuid::Uuid;
+
+static DATABASES: AtomicU64 = AtomicU64::new(1);
+
+/// Tells the story on SQLite, and on PostgreSQL where there is one.
+pub async fn on_each(story: impl AsyncFn(Harness)) {
+    let folder = tempfile::tempdir().unwrap();
+    let url = DatabaseUrl::sqlite(folder.path().join("berth.db"));
+    story(Harness::start(&url).await).await;
+    let Ok(admin) = std::env::var("BERTH_TEST_POSTGRES_URL") else { return };
+    let name = format!("berth_core_{}_{}", std::process::id(), DATABASES.fetch_add(1, Ordering::Relaxed));
+    execute(&admin, &format!("CREATE DATABASE {name}")).await;
+    let place = admin.rsplit_once('/').unwrap().0;
+    story(Harness::start(&format!("{place}/{name}").parse().unwrap()).await).await;
+    execute(&admin, &format!("DROP DATABASE {name} WITH (FORCE)")).await;
+}
+
+async fn execute(url: &str, statement: &str) {
+    sqlx::any::install_default_drivers();
+    let mut connection = AnyConnection::connect(url).await.unwrap();
+    connection.execute(sqlx::AssertSqlSafe(statement.to_owned())).await.unwrap();
+    connection.close().await.unwrap();
+}
+
+pub struct Harness {
+    pub core: Core,
+    pub store: Arc<SqlStore>,
+    pub model: Arc<Script>,
+    pub plugins: Arc<Notes>,
+    world: Arc<World>,
+}
+
+impl Harness {
+    async fn start(url: &DatabaseUrl) -> Self {
+        let store = Arc::new(SqlStore::open(url).await.unwrap());
+        let (model, plugins, world) =
+            (Arc::default(), Arc::new(Notes::default()), Arc::new(World::default()));
+        let core = Self::core(&store, &model, &plugins, &world, CoreConfig::default()).await;
+        Self { core, store, model, plugins, world }
+    }
+
+    async fn core(
+        store: &Arc<SqlStore>,
+        model: &Arc<Script>,
+        plugins: &Arc<Notes>,
+        world: &Arc<World>,
+        config: CoreConfig,
+    ) -> Core {
+        let ports = Ports {
+            store: store.clone(),
+            clock: world.clone(),
+            ids: world.clone(),
+            model: model.clone(),
+            plugins: plugins.clone(),
+            endpoints: Arc::new(Nobody),
+        };
+        Core::start(ports, config).await.unwrap()
+    }
+
+    /// Stops this host and starts the next one over the same database.
+    pub async fn restart(&mut self, config: CoreConfig) {
+        self.core.shutdown().await;
+        self.core = Self::core(&self.store, &self.model, &self.plugins, &self.world, config).await;
+    }
+
+    pub async fn thread(&self) -> ThreadId {
+        let workspace = WorkspaceId::fixed("personal");
+        let new = NewThread { workspace, title: String::new(), mode: "general".to_owned() };
+        self.core.create_thread(new).await.unwrap().id
+    }
+
+    pub async fn post(&self, thread: ThreadId, text: &str, key: Option<&str>) -> Result<Accepted, CoreError> {
+        let new = NewMessage {
+            thread,
+            workspace: None,
+            session: None,
+            endpoint: None,
+            role: Role::User,
+            content: text.to_owned(),
+            endpoint_message_id: key.map(str::to_owned),
+            metadata: JsonMap::new(),
+            options: JsonMap::new(),
+            reply: true,
+        };
+        self.core.post_message(new).await
+    }
+
+    /// Posts a message on a thread of its own, and waits for the end of its run.
+    pub async fn turn(&self, text: &str) -> (RunId, Vec<RunEvent>) {
+        let run = self.post(self.thread().await, text, None).await.unwrap().run.unwrap();
+        (run, self.until_end(run).await)
+    }
+
+    /// The stored events of a run up to its end.
+    pub async fn until_end(&self, run: RunId) -> Vec<RunEvent> {
+        self.until(run, &[EventType::RunCompleted, EventType::RunFailed, EventType::RunCancelled]).await
+    }
+
+    pub async fn until(&self, run: RunId, last: &[EventType]) -> Vec<RunEvent> {
+        let mut stream = self.core.subscribe(EventScope::Run(run), Some(0)).await.unwrap();
+        let mut told = Vec::new();
+        while let Some(event) = stream.next().await.unwrap() {
+            if let LiveEvent::Stored(event) = &*event {
+                told.push(event.clone());
+                if last.contains(&event.event.kind) {
+                    break;
+                }
+            }
+        }
+        told
+    }
+
+    /// The text and state of the last message of a run's thread.
+    pub async fn answer(&self, run: RunId) -> (String, String) {
+        let thread = self.core.run(run).await.unwrap().thread.unwrap();
+        let last = self.core.list_messages(thread).await.unwrap().pop().unwrap();
+        (last.content, last.status.to_string())
+    }
+
+    pub async fn store_run(&self, run: &berth_model::run::Run) {
+        let mut tx = self.store.write().await.unwrap();
+        tx.update_run(run).await.unwrap();
+        tx.commit().await.unwrap();
+    }
+}
+
+/// A clock that goes on a millisecond with each look, and counted ids.
+struct World {
+    micros: AtomicI64,
+    ids: AtomicU64,
+}
+
+impl Default for World {
+    fn default() -> Self {
+        Self { micros: AtomicI64::new(1_700_000_000_000_000), ids: AtomicU64::new(1) }
+    }
+}
+
+impl Clock for World {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_micros(self.micros.fetch_add(1000, Ordering::Relaxed))
+    }
+}
+
+impl Ids for World {
+    fn uuid(&self) -> Uuid {
+        Uuid::from_u64_pair(7, self.ids.fetch_add(1, Ordering::Relaxed))
+    }
+}
+
+/// What the model does in one round.
+pub enum Piece {
+    Say(&'static str),
+    Call(&'static str, Value),
+    /// Waits until it is told to go on.
+    Hold(Arc<Notify>),
+    Fail,
+}
+
+/// A model that does as it is told; without a word it says `done`.
+#[derive(Default)]
+pub struct Script {
+    rounds: Mutex<VecDeque<Vec<Piece>>>,
+    pub asked: Mutex<Vec<ModelRequest>>,
+}
+
+impl Script {
+    pub fn round(&self, pieces: Vec<Piece>) {
+        self.rounds.lock().unwrap().push_back(pieces);
+    }
+}
+
+#[async_trait]
+impl Model for Script {
+    fn info(&self) -> ModelInfo {
+        ModelInfo { provider: "script".to_owned(), model: "script".to_owned() }
+    }
+
+    async fn stream(&self, request: ModelRequest) -> Result<ModelStream, ModelError> {
+        self.asked.lock().unwrap().push(request);
+        let round = self.rounds.lock().unwrap().pop_front().unwrap_or_else(|| vec![Piece::Say("done")]);
+        let pieces =
+            futures::stream::iter(round.into_iter().enumerate()).then(async |(index, piece)| match piece {
+                Piece::Say(text) => Ok(ModelEvent::Text(text.to_owned())),
+                Piece::Call(name, arguments) => Ok(ModelEvent::ToolCall(ToolCallRequest {
+                    id: format!("c{index}"),
+                    name: name.to_owned(),
+                    arguments: match arguments {
+                        Value::String(text) => text,
+                        other => other.to_string(),
+                    },
+                })),
+                Piece::Hold(go) => {
+                    go.notified().await;
+                    Ok(ModelEvent::Reasoning("on".to_owned()))
+                }
+                Piece::Fail => Err(ModelError {
+                    code: "provider_rate_limited",
+                    message: "too many requests".to_owned(),
+                    retryable: true,
+                    details: Value::Null,
+                }),
+            });
+        let end = futures::stream::iter([Ok(ModelEvent::Finished(FinishReason::Stop))]);
+        Ok(pieces.chain(end).boxed())
+    }
+}
+
+/// A plugin with tools of each kind, and the calls that it was given.
+pub struct Notes {
+    pub calls: Mutex<Vec<(String, Value)>>,
+    /// Two reads with `meet` wait for each other.
+    meeting: Barrier,
+}
+
+impl Default for Notes {
+    fn default() -> Self {
+        Self { calls: Mutex::default(), meeting: Barrier::new(2) }
+    }
+}
+
+#[async_trait]
+impl PluginTarget for Notes {
+    fn catalogue(&self) -> Arc<Vec<ToolSpec>> {
+        let tool = |name: &'static str, risk: Risk, requires_confirmation: bool| ToolSpec {
+            name: ToolName::fixed(name),
+            key: ToolKey::fixed(name),
+            title: String::new(),
+            description: String::new(),
+            input_schema: json!({ "type": "object" }),
+            output_schema: Value::Null,
+            risk,
+            requires_confirmation,
+            idempotent: false,
+            timeout: Duration::from_secs(30),
+            parallel: Parallel::for_risk(risk),
+            target: ExecutionTarget::Plugin(PluginId::fixed("notes")),
+        };
+        Arc::new(vec![
+            tool("notes_read", Risk::Read, false),
+            tool("notes_peek", Risk::Read, true),
+            tool("notes_write", Risk::LocalWrite, false),
+            tool("notes_erase", Risk::Destructive, true),
+        ])
+    }
+
+    async fn call(&self, _plugin: &PluginId, call: ToolCall) -> Result<ToolOutcome, ToolFailure> {
+        self.calls.lock().unwrap().push((call.key.to_string(), call.arguments.clone()));
+        if call.arguments["meet"] == true {
+            self.meeting.wait().await;
+        }
+        if call.arguments["hang"] == true {
+            std::future::pending::<()>().await;
+        }
+        if call.arguments["trap"] == true {
+            return Err(ToolFailure::new("PLUGIN_TRAPPED", "the plugin broke off", Blame::Guest));
+        }
+        let is_error = call.arguments["error"] == true;
+        Ok(ToolOutcome {
+            content: json!({ "echo": call.arguments, "token": "canary-result", "odd": "a\u{0}b" }),
+            is_error,
+            receipt: Value::Null,
+        })
+    }
+}
+
+/// Nothing is connected.
+struct Nobody;
+
+#[async_trait]
+impl EndpointLink for Nobody {
+    fn connected(&self) -> HashSet<EndpointId> {
+        HashSet::new()
+    }
+
+    fn is_connected(&self, _: &EndpointId) -> bool {
+        false
+    }
+
+    async fn call(&self, call: EndpointCall) -> Result<Value, ToolFailure> {
+        let message = format!("{} is not connected", call.endpoint);
+        Err(ToolFailure::new("target_endpoint_unavailable", message, Blame::Provider).retryable())
+    }
+
+    async fn deliver(&self, _: OutboundDelivery) -> bool {
+        false
+    }
+}

@@ -58,7 +58,6 @@ impl PluginAdmin for Admin {
             granted_by: new.granted_by,
             reason: new.reason,
             expires_at: new.expires_at,
-            uses_left: new.uses_left,
         };
         self.0.grant(new).await.map_err(|error| refused(&error))
     }

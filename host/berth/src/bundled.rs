@@ -68,7 +68,6 @@ fn grants(manifest: &Manifest, id: &PluginId, files: &Path) -> anyhow::Result<Ve
         granted_by: GRANTED_BY.to_owned(),
         reason: reason.to_owned(),
         expires_at: None,
-        uses_left: None,
     };
     for request in &manifest.requests {
         match request.capability {

@@ -41,6 +41,7 @@ pub struct Host {
     core: Core,
     store: Arc<SqlStore>,
     listener: TcpListener,
+    hub: Hub,
     routes: axum::Router,
     url: String,
     /// Other hosts stay away from the folder while this one lives.
@@ -85,10 +86,10 @@ impl Host {
         };
         let core = Core::start(ports, core_config(&config)).await.map_err(anyhow::Error::from)?;
         endpoints.attach(core.clone());
-        let routes = routes(&config, &token, &core, links, plugins)?;
+        let (hub, routes) = routes(&config, &token, &core, links, plugins)?;
         let url = format!("http://{}", listener.local_addr().map_err(anyhow::Error::from)?);
         data.write_address(&url)?;
-        Ok(Self { core, store, listener, routes, url, _lock: lock })
+        Ok(Self { core, store, listener, hub, routes, url, _lock: lock })
     }
 
     /// Where the host is reached.
@@ -115,7 +116,9 @@ impl Host {
                 // Nobody comes in any more; then long answers and sockets end with core.
                 closing.cancel();
                 self.core.shutdown().await;
-                if tokio::time::timeout(CLOSE, &mut serving).await.is_err() {
+                // A socket is no request to the server any more: it has a task of its own.
+                let closed = async { tokio::join!(self.hub.drained(), &mut serving) };
+                if tokio::time::timeout(CLOSE, closed).await.is_err() {
                     tracing::warn!("some connections did not end in time and are cut");
                     serving.abort();
                 }
@@ -166,7 +169,7 @@ fn routes(
     core: &Core,
     links: Arc<Links>,
     plugins: Arc<PluginHost>,
-) -> anyhow::Result<axum::Router> {
+) -> anyhow::Result<(Hub, axum::Router)> {
     let access = AccessToken::new(token.expose()).context("the access token is blank")?;
     let mut hub = HubConfig::new(move |given| access.verify(given));
     hub.origins.clone_from(&config.server.cors_origins);
@@ -175,7 +178,8 @@ fn routes(
     let mut http = HttpConfig::new(access);
     http.origins.clone_from(&config.server.cors_origins);
     let state = HttpState::new(core.clone(), Arc::new(Admin(plugins)), Arc::new(RandomIds), http);
-    Ok(berth_http::router(state, berth_hub::router(hub)))
+    let routes = berth_http::router(state, berth_hub::router(hub.clone()));
+    Ok((hub, routes))
 }
 
 fn engine(config: &Config, data: &DataDir) -> anyhow::Result<PluginEngine> {

@@ -82,7 +82,6 @@ pub struct NewGrant {
     pub granted_by: String,
     pub reason: String,
     pub expires_at: Option<Timestamp>,
-    pub uses_left: Option<i64>,
 }
 
 /// A line that a plugin printed.

@@ -56,9 +56,6 @@ struct GrantOptions {
     /// When the grant ends, such as 2026-12-31T00:00:00Z.
     #[arg(long, value_name = "TIME")]
     expires: Option<String>,
-    /// How often it may be used.
-    #[arg(long, value_name = "N")]
-    uses: Option<u32>,
     #[arg(long, default_value = "allow", value_parser = ["allow", "deny"])]
     mode: String,
     /// Only in this workspace.
@@ -188,7 +185,7 @@ async fn give(global: &Global, client: &Client, grant: &GrantOptions) -> Result<
             &format!("/operator/plugins/{}/grants", segment(&grant.id)),
             &json!({
                 "capability": grant.capability, "scope": scope, "reason": grant.reason, "expires_at": grant.expires,
-                "uses": grant.uses, "mode": grant.mode, "workspace_id": grant.workspace,
+                "mode": grant.mode, "workspace_id": grant.workspace,
             }),
         )
         .await?;

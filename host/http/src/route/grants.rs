@@ -33,9 +33,9 @@ pub(crate) struct GrantView {
     capability: String,
     #[schema(value_type = Object)]
     scope: Value,
-    /// `allow`, `ask`, `observe` or `deny`.
+    /// `allow` or `deny`.
     mode: String,
-    /// `live`, `revoked`, `expired` or `used_up`.
+    /// `live`, `revoked` or `expired`.
     state: String,
     /// Empty: in every workspace.
     workspace_id: String,
@@ -44,8 +44,6 @@ pub(crate) struct GrantView {
     created_at: String,
     /// Empty: never.
     expires_at: String,
-    /// Null: as often as wanted.
-    uses_left: Option<i64>,
     revoked_at: String,
 }
 
@@ -54,7 +52,6 @@ impl GrantView {
         let state = match &grant {
             grant if grant.is_live(now) => "live",
             Grant { revoked_at: Some(_), .. } => "revoked",
-            Grant { uses_left: Some(..=0), .. } => "used_up",
             _ => "expired",
         };
         Self {
@@ -69,7 +66,6 @@ impl GrantView {
             reason: grant.reason,
             created_at: grant.created_at.to_string(),
             expires_at: text(grant.expires_at.as_ref()),
-            uses_left: grant.uses_left,
             revoked_at: text(grant.revoked_at.as_ref()),
         }
     }
@@ -82,15 +78,13 @@ struct NewGrantBody {
     /// Such as `{"guest": "/", "host": "/srv/notes", "access": "ro"}`.
     #[schema(value_type = Option<Object>)]
     scope: Option<JsonMap>,
-    /// `allow` (default), `ask`, `observe` or `deny`.
+    /// `allow` (default) or `deny`.
     mode: Option<String>,
     /// In every workspace when absent.
     workspace_id: Option<String>,
     reason: Option<String>,
     /// When the grant ends, in RFC 3339.
     expires_at: Option<String>,
-    /// How often it may be used.
-    uses: Option<u32>,
 }
 
 #[derive(Debug, Deserialize, IntoParams)]
@@ -135,10 +129,11 @@ async fn add(
 ) -> Answer<GrantView> {
     let mode = match filled(body.mode) {
         None => GrantMode::Allow,
-        Some(word) => word.parse().map_err(|_| {
-            let words: Vec<_> = GrantMode::ALL.iter().map(|mode| mode.as_str()).collect();
-            ApiError::invalid("mode", format!("must be one of {}", words.join(", ")))
-        })?,
+        Some(word) => word
+            .parse()
+            .ok()
+            .filter(|mode| matches!(mode, GrantMode::Allow | GrantMode::Deny))
+            .ok_or_else(|| ApiError::invalid("mode", "must be allow or deny"))?,
     };
     let now = state.core().now();
     let expires_at = filled(body.expires_at).map(|text| {
@@ -148,9 +143,6 @@ async fn add(
     let expires_at = expires_at.transpose()?;
     if expires_at.is_some_and(|end| end <= now) {
         return Err(ApiError::invalid("expires_at", "lies in the past"));
-    }
-    if body.uses == Some(0) {
-        return Err(ApiError::invalid("uses", "must be at least 1"));
     }
     let reason = body.reason.unwrap_or_default();
     if reason.chars().count() > MAX_REASON {
@@ -165,7 +157,6 @@ async fn add(
         granted_by: GRANTED_BY.to_owned(),
         reason,
         expires_at,
-        uses_left: body.uses.map(i64::from),
     };
     Ok(Json(GrantView::new(state.plugins().grant(new).await?, now)))
 }

@@ -19,7 +19,6 @@ pub struct NewGrant {
     pub granted_by: String,
     pub reason: String,
     pub expires_at: Option<Timestamp>,
-    pub uses_left: Option<i64>,
 }
 
 impl PluginHost {
@@ -50,7 +49,7 @@ impl PluginHost {
             reason: new.reason,
             created_at: self.parts.clock.now(),
             expires_at: new.expires_at,
-            uses_left: new.uses_left,
+            uses_left: None,
             revoked_at: None,
         };
         let mut tx = self.parts.store.write().await?;

@@ -183,7 +183,6 @@ pub fn new_grant(plugin: &str, capability: &str, scope: Value, mode: GrantMode) 
         granted_by: "owner".to_owned(),
         reason: String::new(),
         expires_at: None,
-        uses_left: None,
     }
 }
 

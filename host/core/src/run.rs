@@ -2,6 +2,7 @@
 
 mod batch;
 pub(crate) mod finish;
+mod leftovers;
 mod prompt;
 mod turn;
 

@@ -7,6 +7,7 @@ use berth_model::{RunId, SessionId};
 use crate::bus::EventStream;
 use crate::core::lock;
 use crate::port::store::{EventScope, RunFilter};
+use crate::run::finish;
 use crate::{Core, CoreError};
 
 /// The most events of one page.
@@ -53,12 +54,17 @@ impl Core {
         Ok(self.0.bus.subscribe(scope, after).await?)
     }
 
-    /// Asks a run of this host to stop; false when none of that id is at work here.
-    pub fn stop_run(&self, id: RunId) -> bool {
+    /// Stops a run that waits, and asks one that is at work here to stop; false when it has ended or is unknown.
+    pub async fn stop_run(&self, id: RunId) -> Result<bool, CoreError> {
+        // A worker may take the run between the first look and the second.
+        Ok(self.cancel_running(id) || finish::stop_queued(self, id).await? || self.cancel_running(id))
+    }
+
+    fn cancel_running(&self, id: RunId) -> bool {
         lock(&self.0.running).get(&id).map(|working| working.cancel.cancel()).is_some()
     }
 
-    /// Stops the run that is at work for a session. Fails with `session_not_found`.
+    /// Stops the run that is at work in a session's thread, else the next in line. Fails with `session_not_found`.
     pub async fn stop_session(&self, id: SessionId) -> Result<bool, CoreError> {
         let mut tx = self.0.store.read().await?;
         let session = tx.lookup_session(id).await?;
@@ -66,6 +72,12 @@ impl Core {
         let filter = RunFilter { thread: Some(session.thread), limit: 20, ..RunFilter::default() };
         let runs = tx.list_runs(&filter).await?;
         drop(tx);
-        Ok(runs.into_iter().filter(|run| !run.status.is_final()).any(|run| self.stop_run(run.id)))
+        // Oldest first: the one at work before those that wait behind it.
+        for run in runs.into_iter().rev().filter(|run| !run.status.is_final()) {
+            if self.stop_run(run.id).await? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 }

@@ -1,4 +1,4 @@
-//! The end of a run: the final message, the state and the events in one transaction.
+//! The end of a run: its open calls, the final message, the state and the events in one transaction.
 
 use berth_model::event::EventType;
 use berth_model::message::{Message, MessageStatus, Role};
@@ -6,6 +6,7 @@ use berth_model::run::{Run, RunFailure, RunStatus};
 use berth_model::{JsonMap, MessageId, RunId};
 use serde_json::{Value, json};
 
+use super::leftovers;
 use crate::core::object;
 use crate::message_view::message_view;
 use crate::port::store::Tx;
@@ -14,6 +15,7 @@ use crate::{Core, CoreError};
 /// Ends a run with its answer.
 pub(crate) async fn succeed(core: &Core, run: &mut Run, text: &str, facts: JsonMap) -> Result<(), CoreError> {
     let mut tx = core.0.store.write().await?;
+    leftovers::close(core, &mut *tx, run).await?;
     let mut events = Vec::with_capacity(2);
     if !text.trim().is_empty() {
         let message = answer(core, run, text, MessageStatus::Completed);
@@ -35,6 +37,7 @@ pub(crate) async fn succeed(core: &Core, run: &mut Run, text: &str, facts: JsonM
 /// Ends a run that was stopped; what had been said stays, marked as such.
 pub(crate) async fn stop(core: &Core, run: &mut Run, said: &str) -> Result<(), CoreError> {
     let mut tx = core.0.store.write().await?;
+    leftovers::close(core, &mut *tx, run).await?;
     let mut events = Vec::with_capacity(2);
     if !said.trim().is_empty() {
         let message = answer(core, run, said, MessageStatus::Stopped);
@@ -43,9 +46,26 @@ pub(crate) async fn stop(core: &Core, run: &mut Run, said: &str) -> Result<(), C
         events.push(core.event(run, EventType::MessageCompleted, completed(run, &message)));
     }
     end(core, run, RunStatus::Cancelled);
-    let payload = object([("code", json!("stopped")), ("message", json!("the run was stopped"))]);
-    events.push(core.event(run, EventType::RunCancelled, payload));
+    events.push(cancelled(core, run));
     store(core, tx, run, events).await
+}
+
+/// Ends a run that no worker has taken yet; false when one has, or when it has ended.
+pub(crate) async fn stop_queued(core: &Core, id: RunId) -> Result<bool, CoreError> {
+    let mut tx = core.0.store.write().await?;
+    let Some(mut run) = tx.lookup_run(id).await?.filter(|run| run.status == RunStatus::Queued) else {
+        return Ok(false);
+    };
+    leftovers::close(core, &mut *tx, &run).await?;
+    end(core, &mut run, RunStatus::Cancelled);
+    let event = cancelled(core, &run);
+    store(core, tx, &run, vec![event]).await?;
+    Ok(true)
+}
+
+fn cancelled(core: &Core, run: &Run) -> berth_model::event::NewEvent {
+    let payload = object([("code", json!("stopped")), ("message", json!("the run was stopped"))]);
+    core.event(run, EventType::RunCancelled, payload)
 }
 
 /// Ends a run with a reason, and tells it in the thread.
@@ -74,6 +94,7 @@ pub(crate) async fn fail(
     run: &mut Run,
     failure: RunFailure,
 ) -> Result<(), CoreError> {
+    leftovers::close(core, tx, run).await?;
     let mut events = Vec::with_capacity(2);
     if run.thread.is_some() {
         let text = format!("This could not be done: {} ({})", failure.message, failure.code);

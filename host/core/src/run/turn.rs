@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use berth_model::approval::ApprovalStatus;
 use berth_model::event::EventType;
 use berth_model::run::{Run, RunFailure};
 use berth_model::tool::{Parallel, Risk, ToolFailure, ToolSpec};
@@ -18,7 +17,6 @@ use crate::operations::{Ask, failure_value};
 use crate::port::model::{
     ChatMessage, FinishReason, ModelError, ModelEvent, ModelRequest, ToolCallRequest, Usage,
 };
-use crate::port::store::Tx;
 use crate::threads::workspace;
 use crate::{Core, CoreError};
 
@@ -44,7 +42,6 @@ pub(super) async fn run(
         // Left as it is: the next start resumes it or says why not.
         return Ok(());
     }
-    close_operations(&core, &run).await?;
     match end {
         End::Answered { text, facts } => finish::succeed(&core, &mut run, &text, facts).await,
         End::Stopped => finish::stop(&core, &mut run, &said).await,
@@ -65,60 +62,6 @@ fn limit(what: &str, bound: impl std::fmt::Debug) -> RunFailure {
         message: format!("the run reached its limit of {what} ({bound:?})"),
         retryable: false,
     }
-}
-
-/// Calls that a stopped or timed out turn left open end with it.
-async fn close_operations(core: &Core, run: &Run) -> Result<(), CoreError> {
-    let mut tx = core.0.store.write().await?;
-    let open: Vec<_> =
-        tx.operations_of_run(run.id).await?.into_iter().filter(|op| !op.status.is_final()).collect();
-    if open.is_empty() {
-        return Ok(());
-    }
-    for mut operation in open {
-        operation.status = berth_model::operation::OperationStatus::Cancelled;
-        operation.error = json!({ "code": "tool_call_cancelled", "message": "the run ended during the call", "retryable": true });
-        operation.finished_at = Some(core.now());
-        tx.update_operation(&operation).await?;
-        if let Some(id) = operation.approval {
-            expire(core, &mut *tx, run, id).await?;
-        }
-        let payload = object([
-            ("call_id", json!(operation.call.to_string())),
-            ("operation_id", json!(operation.id.to_string())),
-            ("tool_key", json!(operation.tool.as_str())),
-            ("status", json!("cancelled")),
-            ("error", operation.error.clone()),
-        ]);
-        tx.append_events(&[core.event(run, EventType::ToolCallFailed, payload)]).await?;
-    }
-    tx.commit().await?;
-    core.0.bus.committed();
-    Ok(())
-}
-
-/// Nobody can answer for a call that is over.
-async fn expire(
-    core: &Core,
-    tx: &mut dyn Tx,
-    run: &Run,
-    id: berth_model::ApprovalId,
-) -> Result<(), CoreError> {
-    let Some(mut approval) = tx.lookup_approval(id).await? else { return Ok(()) };
-    if approval.status != ApprovalStatus::Pending {
-        return Ok(());
-    }
-    approval.status = ApprovalStatus::Expired;
-    "the run ended".clone_into(&mut approval.reason);
-    approval.decided_at = Some(core.now());
-    tx.decide_approval(&approval).await?;
-    let payload = object([
-        ("approval_id", json!(id.to_string())),
-        ("approval_status", json!(approval.status.as_str())),
-        ("reason", json!(approval.reason)),
-    ]);
-    tx.append_events(&[core.event(run, EventType::ApprovalResolved, payload)]).await?;
-    Ok(())
 }
 
 async fn rounds(

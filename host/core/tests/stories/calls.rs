@@ -126,7 +126,7 @@ async fn an_approval_that_nobody_gives_expires_and_so_does_that_of_a_stopped_run
         berth.model.round(vec![Piece::Call("notes_erase", json!({}))]);
         let run = berth.post(berth.thread().await, "go", None).await.unwrap().run.unwrap();
         berth.until(run, &[EventType::ApprovalRequired]).await;
-        berth.core.stop_run(run);
+        assert!(berth.core.stop_run(run).await.unwrap());
         berth.until_end(run).await;
         assert_eq!(berth.core.list_approvals(Some(ApprovalStatus::Pending)).await.unwrap(), []);
 

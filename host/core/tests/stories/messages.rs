@@ -128,11 +128,34 @@ async fn a_stopped_run_keeps_what_was_said() {
         let run = berth.post(berth.thread().await, "hi", None).await.unwrap().run.unwrap();
         while live.next().await.unwrap().unwrap().event().kind != EventType::MessageDelta {}
 
-        assert!(berth.core.stop_run(run));
+        assert!(berth.core.stop_run(run).await.unwrap());
 
         berth.until_end(run).await;
         assert_eq!(berth.answer(run).await, ("so far".to_owned(), "stopped".to_owned()));
         assert_eq!(berth.core.run(run).await.unwrap().status, RunStatus::Cancelled);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_run_that_waits_for_another_is_stopped_before_it_begins() {
+    on_each(async |berth| {
+        let go = Arc::new(Notify::new());
+        berth.model.round(vec![Piece::Hold(go.clone()), Piece::Say("first")]);
+        let thread = berth.thread().await;
+        let first = berth.post(thread, "hi", None).await.unwrap().run.unwrap();
+        berth.until(first, &[EventType::RunStarted]).await;
+        let second = berth.post(thread, "wait", None).await.unwrap().run.unwrap();
+
+        assert!(berth.core.stop_run(second).await.unwrap());
+
+        assert_eq!(berth.core.run(second).await.unwrap().status, RunStatus::Cancelled);
+        assert!(!berth.core.stop_run(second).await.unwrap());
+        go.notify_one();
+        berth.until_end(first).await;
+        assert_eq!(berth.answer(first).await, ("first".to_owned(), "completed".to_owned()));
+        let told = berth.until_end(second).await;
+        assert!(told.iter().all(|event| event.event.kind != EventType::RunStarted));
     })
     .await;
 }

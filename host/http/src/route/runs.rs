@@ -115,7 +115,7 @@ struct EventsQuery {
 #[derive(Debug, Serialize, ToSchema)]
 struct StopView {
     run_id: String,
-    /// Whether the run was at work and has heard of it; false when it had ended or waits in the queue.
+    /// Whether the run was stopped or has heard of it; false when it had ended.
     accepted: bool,
     /// As it was when the wish came.
     status: String,
@@ -171,6 +171,6 @@ async fn events(
 )]
 async fn stop(State(state): State<HttpState>, Id(run): Id<RunId>) -> Answer<StopView> {
     let known = state.core().run(run).await?;
-    let accepted = !known.status.is_final() && state.core().stop_run(run);
+    let accepted = !known.status.is_final() && state.core().stop_run(run).await?;
     Ok(Json(StopView { run_id: run.to_string(), accepted, status: known.status.to_string() }))
 }

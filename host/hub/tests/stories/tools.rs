@@ -191,7 +191,7 @@ async fn a_stopped_run_cancels_the_call_at_the_provider() {
 
     let run = berth.message(thread, &format!("/call {name} {{}}")).await;
     let call = edge.takes_call().await;
-    assert!(berth.core.stop_run(run));
+    assert!(berth.core.stop_run(run).await.unwrap());
     let cancel = edge.hears("tool.call.cancel").await;
     edge.say(
         "tool.call.error",

@@ -19,7 +19,7 @@ impl fmt::Debug for Token {
 #[derive(Debug, thiserror::Error)]
 pub enum NoToken {
     #[error("no access token: give --token-file, or set {}", names.join(" or "))]
-    NotGiven { names: Vec<&'static str> },
+    NotGiven { names: Vec<String> },
     #[error("the token file {} cannot be read", path.display())]
     File { path: PathBuf, source: std::io::Error },
     #[error("the token file {} is empty", path.display())]
@@ -42,7 +42,7 @@ impl Token {
     }
 
     /// The token of `file`, else the first of the environment variables `names` that is not empty.
-    pub fn find(file: Option<&Path>, names: &[&'static str]) -> Result<Self, NoToken> {
+    pub fn find(file: Option<&Path>, names: &[&str]) -> Result<Self, NoToken> {
         if let Some(file) = file {
             return Self::from_file(file);
         }
@@ -52,7 +52,7 @@ impl Token {
             .map(|token| token.trim().to_owned())
             .find(|token| !token.is_empty())
             .map(Self)
-            .ok_or_else(|| NoToken::NotGiven { names: names.to_vec() })
+            .ok_or_else(|| NoToken::NotGiven { names: names.iter().map(|&name| name.to_owned()).collect() })
     }
 
     /// `None` when the token holds what no header can.

@@ -1,1 +1,12 @@
-//! berth-rpi
+//! The Raspberry Pi provider: pins, the devices on them, and facts about the board, as capabilities of a Core.
+//!
+//! The operator's allow-list decides which pins exist. Every output that was touched goes back to its safe level when
+//! the provider ends, and a pulse ends off however its call ends. A new backend is one implementation of
+//! [`GpioBackend`]; a new tool is one function in the file of its subject and one line in [`tools`].
+//! Source: MeetYou V4, Raspberry Pi provider.
+
+pub mod board;
+pub mod gpio;
+
+pub use board::Board;
+pub use gpio::{GpioBackend, GpioError, Pull, SimulatedGpio};

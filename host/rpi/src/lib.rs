@@ -5,8 +5,13 @@
 //! [`GpioBackend`]; a new tool is one function in the file of its subject and one line in [`tools`].
 //! Source: MeetYou V4, Raspberry Pi provider.
 
+pub mod argument;
 pub mod board;
+pub mod device;
+pub mod device_tools;
 pub mod gpio;
+pub mod info;
+pub mod pin_tools;
 
 pub use board::Board;
 pub use gpio::{GpioBackend, GpioError, Pull, SimulatedGpio};

@@ -12,6 +12,8 @@ pub mod device_tools;
 pub mod gpio;
 pub mod info;
 pub mod pin_tools;
+pub mod shell;
+pub mod shell_words;
 
 pub use board::Board;
 pub use gpio::{GpioBackend, GpioError, Pull, SimulatedGpio};

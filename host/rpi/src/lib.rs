@@ -7,6 +7,8 @@
 
 pub mod argument;
 pub mod board;
+pub mod config;
+mod config_keys;
 pub mod device;
 pub mod device_tools;
 pub mod gpio;
@@ -14,6 +16,9 @@ pub mod info;
 pub mod pin_tools;
 pub mod shell;
 pub mod shell_words;
+pub mod tools;
 
 pub use board::Board;
+pub use config::Config;
 pub use gpio::{GpioBackend, GpioError, Pull, SimulatedGpio};
+pub use tools::tools;

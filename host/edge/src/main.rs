@@ -1,5 +1,6 @@
 //! `berth-edge`: this machine's folders at a Core.
 
+use std::io::{IsTerminal, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -16,9 +17,9 @@ struct Flags {
     /// Settings as TOML; flags win over it.
     #[arg(long, value_name = "FILE", env = "BERTH_EDGE_CONFIG")]
     config: Option<PathBuf>,
-    /// The address of Core, http://127.0.0.1:8787 by default.
-    #[arg(long, env = "BERTH_URL")]
-    url: Option<String>,
+    /// The address of Core, http://127.0.0.1:8787 by default; ws:// and wss:// lead to the same place.
+    #[arg(long, visible_alias = "url", value_name = "URL", env = "BERTH_URL")]
+    core: Option<String>,
     /// A file with the access token; otherwise BERTH_ACCESS_TOKEN.
     #[arg(long, value_name = "FILE")]
     token_file: Option<PathBuf>,
@@ -42,27 +43,32 @@ struct Flags {
 #[tokio::main]
 async fn main() -> ExitCode {
     let flags = Flags::parse();
-    let filter = tracing_subscriber::EnvFilter::try_new(&flags.log_level);
-    let filter = filter.unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
-    let provider = match prepare(flags) {
+    let provider = match log(&flags.log_level).and_then(|()| prepare(flags)) {
         Ok(provider) => provider,
-        Err(error) => {
-            tracing::error!("{error:#}");
-            return ExitCode::from(2);
-        }
+        Err(error) => return say(&error, 2),
     };
-    let stop = match on_signals() {
+    let stop = match on_signals().context("signals cannot be heard") {
         Ok(stop) => stop,
-        Err(error) => {
-            tracing::error!(%error, "signals cannot be heard");
-            return ExitCode::FAILURE;
-        }
+        Err(error) => return say(&error, 1),
     };
     match provider.run(stop).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(stopped) => ExitCode::from(stopped.exit_code()),
     }
+}
+
+/// Says why the process ends before it serves. The log may be what is wrong.
+fn say(error: &anyhow::Error, code: u8) -> ExitCode {
+    let _ = writeln!(std::io::stderr(), "berth-edge: {error:#}");
+    ExitCode::from(code)
+}
+
+fn log(filter: &str) -> anyhow::Result<()> {
+    let filter = tracing_subscriber::EnvFilter::try_new(filter)
+        .with_context(|| format!("`{filter}` is no filter for the log"))?;
+    let ansi = std::io::stderr().is_terminal();
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(ansi).init();
+    Ok(())
 }
 
 fn prepare(flags: Flags) -> anyhow::Result<Provider> {
@@ -83,7 +89,7 @@ fn prepare(flags: Flags) -> anyhow::Result<Provider> {
         }
         tools.retain(|key| config.tools.iter().any(|tool| tool == key));
     }
-    let url = flags.url.as_deref().unwrap_or(&config.url);
+    let url = flags.core.as_deref().unwrap_or(&config.url);
     let provider = Provider::builder(url, token, identity).tools(tools).limits(config.provider_limits());
     Ok(provider.build()?)
 }

@@ -67,8 +67,10 @@ fn log(filter: &str) -> anyhow::Result<()> {
     let filter = tracing_subscriber::EnvFilter::try_new(filter)
         .with_context(|| format!("`{filter}` is no filter for the log"))?;
     let ansi = std::io::stderr().is_terminal();
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(ansi).init();
-    Ok(())
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(ansi);
+    // Not `init`, which lets in what others write with the crate `log`: at its trace level the WebSocket writes its
+    // whole request, the access token with it.
+    tracing::subscriber::set_global_default(log.finish()).context("the log cannot be set up")
 }
 
 fn prepare(flags: Flags) -> anyhow::Result<Provider> {
@@ -91,6 +93,10 @@ fn prepare(flags: Flags) -> anyhow::Result<Provider> {
     }
     let url = flags.core.as_deref().unwrap_or(&config.url);
     let provider = Provider::builder(url, token, identity).tools(tools).limits(config.provider_limits());
+    let provider = match Token::find(None, &["BERTH_CREDENTIAL_SECRET", "MEETYOU_CREDENTIAL_SECRET"]) {
+        Ok(secret) => provider.secret(secret),
+        Err(_) => provider,
+    };
     Ok(provider.build()?)
 }
 

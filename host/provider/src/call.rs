@@ -89,6 +89,8 @@ pub struct CallContext {
     pub arguments: JsonMap,
     /// How long the call may take, from its start.
     pub timeout: Duration,
+    /// The arguments came encrypted.
+    pub(crate) sealed: bool,
     pub(crate) cancel: CancellationToken,
     pub(crate) progress: Progress,
 }
@@ -105,6 +107,7 @@ impl CallContext {
             run_id: String::new(),
             arguments,
             timeout: Duration::from_secs(30),
+            sealed: false,
             cancel: CancellationToken::new(),
             progress: Progress::silent(),
         }
@@ -112,8 +115,11 @@ impl CallContext {
 
     /// Reads the arguments as `T`, or refuses them with `invalid_arguments`, naming the field.
     pub fn parse<T: DeserializeOwned>(&self) -> Result<T, CallError> {
-        let arguments = Value::Object(self.arguments.clone());
-        serde_path_to_error::deserialize(arguments).map_err(|error| {
+        serde_path_to_error::deserialize(&self.arguments).map_err(|error| {
+            if self.sealed {
+                // Serde repeats keys and values, which nobody but the two ends shall see.
+                return CallError::invalid_arguments("the encrypted arguments do not fit this tool");
+            }
             let path = error.path().to_string();
             // Serde names a missing or unknown field itself; a value of the wrong kind it does not.
             let message = if path == "." || error.inner().to_string().contains(&format!("`{path}`")) {
@@ -138,7 +144,7 @@ impl CallContext {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     use super::*;
 
@@ -162,6 +168,19 @@ mod tests {
             let error = call.parse::<Arguments>().unwrap_err();
 
             assert_eq!((error.code, error.message.as_str()), ("invalid_arguments", named));
+        }
+    }
+
+    #[test]
+    fn a_refusal_does_not_repeat_what_came_encrypted() {
+        for arguments in [json!({ "pin": "hush" }), json!({ "pin": 1, "hush": 2 }), Value::default()] {
+            let arguments = arguments.as_object().cloned().unwrap_or_default();
+            let call = CallContext { sealed: true, ..CallContext::local("t", arguments) };
+
+            let error = call.parse::<Arguments>().unwrap_err();
+
+            assert_eq!(error.code, "invalid_arguments");
+            assert!(!error.message.contains("hush"), "{error}");
         }
     }
 }

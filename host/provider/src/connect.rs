@@ -75,7 +75,7 @@ impl Network {
     }
 
     async fn open(&self) -> Result<Socket, DialError> {
-        let failed = |error: &dyn std::fmt::Display| DialError::Failed(error.to_string());
+        let failed = |error: &dyn std::fmt::Display| DialError::Failed(format!("{}: {error}", self.uri));
         let host = self.uri.host().unwrap_or_default().trim_matches(['[', ']']);
         let default_port = if self.uri.scheme_str() == Some("wss") { 443 } else { 80 };
         let port = self.uri.port_u16().unwrap_or(default_port);
@@ -90,10 +90,13 @@ impl Network {
                 status @ (StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) => {
                     DialError::Unauthorized { status: status.as_u16() }
                 }
-                StatusCode::NOT_FOUND => {
-                    DialError::Failed("HTTP 404: no endpoint socket at this address".to_owned())
+                status if status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS => {
+                    failed(&format_args!("HTTP {}: core takes no connection now", status.as_u16()))
                 }
-                status => DialError::Failed(format!("HTTP {}", status.as_u16())),
+                status => failed(&format_args!(
+                    "HTTP {}: there is no endpoint socket here; is this the address of a Core?",
+                    status.as_u16()
+                )),
             }),
             Err(error) => Err(failed(&error)),
         }
@@ -104,7 +107,8 @@ impl Network {
 impl Dial for Network {
     async fn dial(&self) -> Result<Socket, DialError> {
         timeout(CONNECT_WITHIN, self.open()).await.unwrap_or_else(|_| {
-            Err(DialError::Failed(format!("no answer within {} s", CONNECT_WITHIN.as_secs())))
+            let seconds = CONNECT_WITHIN.as_secs();
+            Err(DialError::Failed(format!("{}: no answer within {seconds} s", self.uri)))
         })
     }
 }

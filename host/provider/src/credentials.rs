@@ -1,11 +1,11 @@
-//! The access token: where it comes from, and that it is never shown.
+//! The access token and other secrets: where they come from, and that they are never shown.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
 
 use tokio_tungstenite::tungstenite::http::HeaderValue;
 
-/// The access token of a Core. It has no text form but the header.
+/// The access token of a Core, or another secret that is shared with it. It has no text form but the header.
 #[derive(Clone)]
 pub struct Token(String);
 
@@ -53,6 +53,11 @@ impl Token {
             .find(|token| !token.is_empty())
             .map(Self)
             .ok_or_else(|| NoToken::NotGiven { names: names.iter().map(|&name| name.to_owned()).collect() })
+    }
+
+    /// The text itself, for what is computed with it.
+    pub(crate) fn expose(&self) -> &str {
+        &self.0
     }
 
     /// `None` when the token holds what no header can.

@@ -59,6 +59,7 @@ pub(crate) struct Shared {
     pub identity: Identity,
     pub tools: Tools,
     pub limits: Limits,
+    pub secret: Token,
     status: watch::Sender<Status>,
 }
 
@@ -79,6 +80,7 @@ pub struct Provider {
 pub struct Builder {
     address: String,
     token: Token,
+    secret: Option<Token>,
     identity: Identity,
     tools: Tools,
     limits: Limits,
@@ -92,6 +94,7 @@ impl Provider {
         Builder {
             address: address.to_owned(),
             token,
+            secret: None,
             identity,
             tools: Tools::new(),
             limits: Limits::default(),
@@ -127,6 +130,8 @@ async fn serve(
     stop: &CancellationToken,
 ) -> Result<(), Stopped> {
     let mut operations = Operations::default();
+    // What the log says last of the connection. A Core that stays away is told of once, not at every try.
+    let mut told: Option<String> = None;
     loop {
         shared.tell(Status::Connecting);
         let opened = tokio::select! {
@@ -139,21 +144,30 @@ async fn serve(
             Err(error @ DialError::Unauthorized { .. }) => {
                 Ending::GivenUp(Stopped::Unauthorized { told: error.to_string() })
             }
-            Err(DialError::Failed(why)) => Ending::Lost { why, good: false },
+            Err(DialError::Failed(why)) => Ending::Lost { why, served: false, good: false },
         };
         let why = match ending {
             Ending::Stopped => return Ok(()),
             Ending::GivenUp(stopped) => return Err(stopped),
-            Ending::Lost { why, good } => {
+            Ending::Lost { why, served, good } => {
                 if good {
                     backoff.reset();
+                }
+                if served {
+                    told = None;
                 }
                 why
             }
         };
         shared.tell(Status::Waiting);
         let wait = backoff.next();
-        tracing::warn!(wait_ms = wait.as_millis() as u64, "not connected: {why}");
+        let wait_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
+        if told.as_ref() == Some(&why) {
+            tracing::debug!(wait_ms, "still not connected: {why}");
+        } else {
+            tracing::warn!("not connected, and trying again until it works: {why}");
+            told = Some(why);
+        }
         tokio::select! {
             biased;
             () = stop.cancelled() => return Ok(()),
@@ -173,6 +187,13 @@ impl Builder {
     #[must_use]
     pub fn tools(mut self, tools: Tools) -> Self {
         self.tools.extend(tools);
+        self
+    }
+
+    /// Opens sensitive arguments with `secret` instead of the access token, which is what a berth Core seals with.
+    #[must_use]
+    pub fn secret(mut self, secret: Token) -> Self {
+        self.secret = Some(secret);
         self
     }
 
@@ -204,7 +225,8 @@ impl Builder {
         };
         let limits = Limits { max_running: self.limits.max_running.max(1), ..self.limits };
         let (status, _) = watch::channel(Status::Connecting);
-        let shared = Shared { identity: self.identity, tools: self.tools, limits, status };
+        let secret = self.secret.unwrap_or(self.token);
+        let shared = Shared { identity: self.identity, tools: self.tools, limits, secret, status };
         let snapshot = ProviderFrame::Capabilities(shared.snapshot());
         let bytes = wire::write(&snapshot, &shared.identity.endpoint_id).len();
         if bytes > limits::MAX_IN_BYTES {

@@ -5,6 +5,7 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
+use berth_proto::sealed;
 use berth_proto::tool::ToolRequest;
 use futures::FutureExt;
 use serde_json::Value;
@@ -15,8 +16,9 @@ use tokio_util::sync::CancellationToken;
 
 use crate::call::{CallContext, CallError};
 use crate::capability::Concurrency;
+use crate::credentials::Token;
 use crate::operations::{Operations, Work, conflict};
-use crate::provider::Limits;
+use crate::provider::{Limits, Shared};
 use crate::tools::{Tool, Tools};
 use crate::wire::{self, Outcome, ReplyTo};
 use crate::writer::{Behind, Outbox, Progress};
@@ -24,10 +26,15 @@ use crate::writer::{Behind, Outbox, Progress};
 /// How long calls that were cut off may take to notice, at the end of a connection.
 const CUT_OFF_WITHIN: Duration = Duration::from_secs(2);
 
+/// Calls that may wait for the end of an operation beside the one that does it.
+const MAX_FOLLOWERS: usize = 32;
+
 /// Calls that run or wait, by call id.
 pub(crate) struct Calls<'a> {
     tools: &'a Tools,
     limits: &'a Limits,
+    /// Opens sensitive arguments.
+    secret: &'a Token,
     operations: &'a mut Operations,
     outbox: Outbox,
     live: HashMap<String, Live>,
@@ -39,6 +46,7 @@ pub(crate) struct Calls<'a> {
 }
 
 struct Live {
+    task: tokio::task::Id,
     to: ReplyTo,
     operation_id: String,
     work: Work,
@@ -54,10 +62,11 @@ pub(crate) struct Ended {
 }
 
 impl<'a> Calls<'a> {
-    pub fn new(tools: &'a Tools, limits: &'a Limits, operations: &'a mut Operations, outbox: Outbox) -> Self {
+    pub fn new(shared: &'a Shared, operations: &'a mut Operations, outbox: Outbox) -> Self {
+        let Shared { tools, limits, secret, .. } = shared;
         let slots = Arc::new(Semaphore::new(limits.max_running));
         let (live, tasks) = (HashMap::new(), JoinSet::new());
-        Self { tools, limits, operations, outbox, live, tasks, slots, closed: false }
+        Self { tools, limits, secret, operations, outbox, live, tasks, slots, closed: false }
     }
 
     pub fn active(&self) -> usize {
@@ -65,7 +74,7 @@ impl<'a> Calls<'a> {
     }
 
     /// Takes a call, or ends it at once with the reason why not.
-    pub fn request(&mut self, request: ToolRequest, to: ReplyTo) -> Result<(), Behind> {
+    pub fn request(&mut self, mut request: ToolRequest, to: ReplyTo) -> Result<(), Behind> {
         // Without its two names a call could not be answered; MeetYou's providers drop it as well.
         if request.call_id.is_empty() || request.tool_key.is_empty() {
             tracing::warn!(call.id = %request.call_id, tool = %request.tool_key, "a call without name was dropped");
@@ -75,35 +84,40 @@ impl<'a> Calls<'a> {
             tracing::warn!(call.id = %request.call_id, "a call that is already here came again");
             return Ok(());
         }
-        if request.encrypted_arguments.is_some() {
-            let message = "this provider takes no encrypted arguments";
-            return self.end(&to, &Err(CallError::new("credential_key_unavailable", message)));
+        if let Some(sealed) = &request.encrypted_arguments {
+            match sealed::open(self.secret.expose(), sealed) {
+                Ok(opened) => request.arguments = opened,
+                Err(error) => {
+                    return self.end(&to, Err(CallError::new(error.code(), error.to_string())));
+                }
+            }
         }
-        let work = Work { tool_key: request.tool_key.clone(), arguments: request.arguments.clone() };
+        let work = self.operations.work(&request.tool_key, &request.arguments);
         if !request.operation_id.is_empty() {
-            if let Some(outcome) = self.operations.lookup(&request.operation_id, &work) {
+            if let Some(outcome) = self.operations.lookup(&request.operation_id, work) {
                 tracing::info!(operation.id = %request.operation_id, "a finished operation is told again");
-                return self.end(&to, &outcome);
+                return self.end(&to, outcome);
             }
             let mut running = self.live.values_mut();
             if let Some(first) = running.find(|live| live.operation_id == request.operation_id) {
                 if first.work != work {
-                    return self.end(&to, &Err(conflict(&request.operation_id)));
+                    return self.end(&to, Err(conflict(&request.operation_id)));
+                }
+                if first.followers.len() == MAX_FOLLOWERS {
+                    let message = format!("{MAX_FOLLOWERS} calls wait for this operation already");
+                    return self.end(&to, Err(CallError::new("busy", message).retryable()));
                 }
                 first.followers.push(to.clone());
                 return self.outbox.text(wire::accepted(&to));
             }
         }
         match self.admit(&request) {
-            Ok(tool) => {
-                let tool = tool.clone();
-                self.start(tool, request, to, work)
-            }
-            Err(error) => self.end(&to, &Err(error)),
+            Ok(tool) => self.start(tool, request, to, work),
+            Err(error) => self.end(&to, Err(error)),
         }
     }
 
-    fn admit(&self, request: &ToolRequest) -> Result<&'a Tool, CallError> {
+    fn admit(&self, request: &ToolRequest) -> Result<Arc<Tool>, CallError> {
         let tool = self.tools.get(&request.tool_key)?;
         if self.closed {
             return Err(CallError::new("provider_stopping", "this provider is about to stop").retryable());
@@ -113,10 +127,16 @@ impl<'a> Calls<'a> {
             let message = format!("{limit} calls run or wait already");
             return Err(CallError::new("busy", message).retryable());
         }
-        Ok(tool)
+        Ok(Arc::clone(tool))
     }
 
-    fn start(&mut self, tool: Tool, request: ToolRequest, to: ReplyTo, work: Work) -> Result<(), Behind> {
+    fn start(
+        &mut self,
+        tool: Arc<Tool>,
+        request: ToolRequest,
+        to: ReplyTo,
+        work: Work,
+    ) -> Result<(), Behind> {
         self.outbox.text(wire::accepted(&to))?;
         let cancel = CancellationToken::new();
         let context = CallContext {
@@ -128,12 +148,13 @@ impl<'a> Calls<'a> {
             run_id: request.audit_context.requested_by_run_id,
             arguments: request.arguments,
             timeout: Duration::from_secs(request.timeout_seconds).min(self.limits.max_timeout),
+            sealed: request.encrypted_arguments.is_some(),
             cancel: cancel.clone(),
             progress: Progress::new(self.outbox.clone(), to.clone(), cancel.clone()),
         };
         let slots = Arc::clone(&self.slots);
         let call_id = request.call_id.clone();
-        self.tasks.spawn(async move {
+        let task = self.tasks.spawn(async move {
             let cancel = context.cancel.clone();
             let outcome = tokio::select! {
                 biased;
@@ -144,8 +165,9 @@ impl<'a> Calls<'a> {
             cancel.cancel();
             Ended { call_id, outcome }
         });
-        let operation_id = request.operation_id;
-        self.live.insert(request.call_id, Live { to, operation_id, work, cancel, followers: Vec::new() });
+        let (operation_id, followers) = (request.operation_id, Vec::new());
+        let live = Live { task: task.id(), to, operation_id, work, cancel, followers };
+        self.live.insert(request.call_id, live);
         Ok(())
     }
 
@@ -158,7 +180,7 @@ impl<'a> Calls<'a> {
         for live in self.live.values_mut() {
             if let Some(place) = live.followers.iter().position(|to| to.call_id == call_id) {
                 let to = live.followers.swap_remove(place);
-                return self.end(&to, &Err(CallError::cancelled()));
+                return self.end(&to, Err(CallError::cancelled()));
             }
         }
         Ok(())
@@ -169,8 +191,14 @@ impl<'a> Calls<'a> {
         loop {
             match self.tasks.join_next().await {
                 Some(Ok(ended)) => return ended,
-                // A task of ours neither panics nor is aborted while the connection is up.
-                Some(Err(error)) => tracing::error!(%error, "a call was lost"),
+                // Nothing aborts a task; one that panics outside of its handler dropped something that did.
+                Some(Err(error)) => {
+                    tracing::error!(%error, "a call broke down");
+                    let lost = self.live.iter().find(|(_, live)| live.task == error.id());
+                    if let Some((call_id, _)) = lost {
+                        return Ended { call_id: call_id.clone(), outcome: Err(broke_down()) };
+                    }
+                }
                 None => std::future::pending().await,
             }
         }
@@ -180,10 +208,10 @@ impl<'a> Calls<'a> {
     pub fn finish(&mut self, ended: Ended) -> Result<(), Behind> {
         let Some(live) = self.live.remove(&ended.call_id) else { return Ok(()) };
         self.operations.remember(&live.operation_id, live.work, &ended.outcome);
-        for to in std::iter::once(&live.to).chain(&live.followers) {
-            self.end(to, &ended.outcome)?;
+        for to in &live.followers {
+            self.end(to, ended.outcome.clone())?;
         }
-        Ok(())
+        self.end(&live.to, ended.outcome)
     }
 
     /// Takes no calls from here on.
@@ -213,9 +241,11 @@ impl<'a> Calls<'a> {
         }
     }
 
-    fn end(&self, to: &ReplyTo, outcome: &Outcome) -> Result<(), Behind> {
-        if let Err(error) = outcome {
-            tracing::info!(call.id = %to.call_id, code = error.code, "a call failed: {error}");
+    fn end(&self, to: &ReplyTo, outcome: Outcome) -> Result<(), Behind> {
+        if let Err(error) = &outcome {
+            tracing::info!(call.id = %to.call_id, code = error.code, "a call failed");
+            // The message may repeat an argument.
+            tracing::debug!(call.id = %to.call_id, "{error}");
         }
         self.outbox.text(wire::end(to, outcome))
     }
@@ -227,7 +257,7 @@ impl<'a> Calls<'a> {
 }
 
 /// Waits for the tool's turn, then for a place, so that a queue before one tool never takes a place from another.
-async fn run(tool: Tool, slots: Arc<Semaphore>, context: CallContext) -> Outcome {
+async fn run(tool: Arc<Tool>, slots: Arc<Semaphore>, context: CallContext) -> Outcome {
     let closed = |_| CallError::cancelled();
     let _turn = match tool.capability.concurrency {
         Concurrency::Serial => Some(Arc::clone(&tool.turn).acquire_owned().await.map_err(closed)?),
@@ -236,18 +266,23 @@ async fn run(tool: Tool, slots: Arc<Semaphore>, context: CallContext) -> Outcome
     let _slot = slots.acquire_owned().await.map_err(closed)?;
     context.progress("running", "the call has started");
     let limit = context.timeout;
-    let work = AssertUnwindSafe(async move { tool.handler.call(context).await }).catch_unwind();
+    let work = AssertUnwindSafe(async { tool.handler.call(context).await }).catch_unwind();
     match timeout(limit, work).await {
         Ok(Ok(Ok(Value::Object(result)))) => Ok(result),
-        Ok(Ok(Ok(other))) => {
-            tracing::error!(%other, "a handler answered with something that is no object");
+        Ok(Ok(Ok(_))) => {
+            let tool = &tool.capability.tool_key;
+            tracing::error!(tool, "a handler answered with something that is no object");
             Err(CallError::new("tool_execution_failed", "the tool gave no usable answer"))
         }
         Ok(Ok(Err(error))) => Err(error),
-        Ok(Err(_)) => Err(CallError::new("tool_execution_failed", "the tool broke down")),
+        Ok(Err(_)) => Err(broke_down()),
         Err(_) => {
             let message = format!("the call did not end within {} s", limit.as_secs());
             Err(CallError::new("operation_timeout", message).retryable())
         }
     }
+}
+
+fn broke_down() -> CallError {
+    CallError::new("tool_execution_failed", "the tool broke down")
 }

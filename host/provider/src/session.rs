@@ -39,6 +39,9 @@ pub(crate) enum Ending {
     GivenUp(Stopped),
     Lost {
         why: String,
+        /// Core had taken the endpoint.
+        served: bool,
+        /// The connection lived long enough for the next wait to start over.
         good: bool,
     },
 }
@@ -80,7 +83,7 @@ pub(crate) async fn run(
 ) -> Ending {
     let (sink, mut messages) = socket.split();
     let (outbox, mut writer) = Outbox::spawn(sink);
-    let calls = Calls::new(&shared.tools, &shared.limits, operations, outbox.clone());
+    let calls = Calls::new(shared, operations, outbox.clone());
     let now = Instant::now();
     let mut session = Session {
         shared,
@@ -94,6 +97,7 @@ pub(crate) async fn run(
         heartbeat_every: Duration::from_secs(HEARTBEAT_SECONDS),
         heartbeat: None,
     };
+    let outbox = session.outbox.clone();
     let mut next = session.greet();
     let ending = loop {
         if let Next::End(ending) = next {
@@ -101,20 +105,20 @@ pub(crate) async fn run(
         }
         let untold = matches!(session.phase, Phase::Greeting | Phase::Serving);
         let (deadline, heartbeat, silence) = (session.deadline, session.heartbeat, session.silence());
-        // Every arm is cancel-safe and awaits nothing in its body. Messages come last: a flood holds up nothing else.
+        // Every arm is cancel-safe and awaits nothing in its body. Messages come last: a flood holds up nothing else,
+        // and waits on the wire until there is room for its answers.
         let event = tokio::select! {
             biased;
-            ended = session.calls.ended() => Event::Ended(ended),
+            ended = async { outbox.room().await; session.calls.ended().await } => Event::Ended(ended),
             () = stop.cancelled(), if untold => Event::Stop,
             done = &mut writer => Event::Unsent(unsent(done)),
             () = at(deadline) => Event::Deadline,
             () = at(heartbeat) => Event::Heartbeat,
             () = sleep_until(silence) => Event::Silence,
-            message = messages.next() => Event::Message(message),
+            message = async { outbox.room().await; messages.next().await } => Event::Message(message),
         };
         next = session.handle(event).unwrap_or_else(|Behind| session.lost("core reads too slowly"));
     };
-    let outbox = session.outbox.clone();
     session.calls.abandon().await;
     part(&ending, &outbox, &mut messages, writer).await;
     ending
@@ -361,8 +365,9 @@ impl Session<'_> {
         if self.leaving() {
             return Next::End(Ending::Stopped);
         }
-        let good = matches!(self.phase, Phase::Serving) && self.opened.elapsed() >= GOOD_AFTER;
-        Next::End(Ending::Lost { why: why.to_owned(), good })
+        let served = matches!(self.phase, Phase::Serving);
+        let good = served && self.opened.elapsed() >= GOOD_AFTER;
+        Next::End(Ending::Lost { why: why.to_owned(), served, good })
     }
 
     fn leaving(&self) -> bool {

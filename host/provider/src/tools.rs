@@ -11,10 +11,9 @@ use crate::capability::Capability;
 /// The tools of a provider, sorted by key.
 #[derive(Clone, Default)]
 pub struct Tools {
-    by_key: BTreeMap<String, Tool>,
+    by_key: BTreeMap<String, Arc<Tool>>,
 }
 
-#[derive(Clone)]
 pub(crate) struct Tool {
     pub capability: Capability,
     pub handler: Arc<dyn Handler>,
@@ -36,7 +35,8 @@ impl Tools {
 
     pub fn add(&mut self, capability: Capability, handler: Arc<dyn Handler>) {
         let turn = Arc::new(tokio::sync::Semaphore::new(1));
-        self.by_key.insert(capability.tool_key.clone(), Tool { capability, handler, turn });
+        let key = capability.tool_key.clone();
+        self.by_key.insert(key, Arc::new(Tool { capability, handler, turn }));
     }
 
     /// Adds the tools of `other`.
@@ -63,13 +63,13 @@ impl Tools {
         tool.handler.call(CallContext::local(tool_key, arguments)).await
     }
 
-    pub(crate) fn get(&self, tool_key: &str) -> Result<&Tool, CallError> {
+    pub(crate) fn get(&self, tool_key: &str) -> Result<&Arc<Tool>, CallError> {
         self.by_key.get(tool_key).ok_or_else(|| {
             CallError::new("capability_not_found", format!("this endpoint has no tool `{tool_key}`"))
         })
     }
 
     pub(crate) fn iter(&self) -> impl ExactSizeIterator<Item = &Tool> {
-        self.by_key.values()
+        self.by_key.values().map(Arc::as_ref)
     }
 }

@@ -43,13 +43,13 @@ pub(crate) fn progress(to: &ReplyTo, phase: &str, detail: &str) -> String {
 }
 
 /// The last frame of a call. A result that Core would not take becomes an error.
-pub(crate) fn end(to: &ReplyTo, outcome: &Outcome) -> String {
+pub(crate) fn end(to: &ReplyTo, outcome: Outcome) -> String {
     match outcome {
         Ok(result) => {
             let frame = ProviderFrame::ToolResult(ToolResult {
                 call_id: to.call_id.clone(),
                 status: "succeeded".to_owned(),
-                result: result.clone(),
+                result,
                 finished_at: now(),
             });
             let text = answer(&frame, to);
@@ -57,19 +57,19 @@ pub(crate) fn end(to: &ReplyTo, outcome: &Outcome) -> String {
                 return text;
             }
             let message = format!("the result has {} bytes, Core takes {}", text.len(), limits::MAX_IN_BYTES);
-            failed(to, &CallError::new("result_too_large", message))
+            failed(to, CallError::new("result_too_large", message))
         }
         Err(error) => failed(to, error),
     }
 }
 
-fn failed(to: &ReplyTo, error: &CallError) -> String {
+fn failed(to: &ReplyTo, error: CallError) -> String {
     let error = ToolErrorReason {
         code: error.code.to_owned(),
         category: "runtime".to_owned(),
-        message: error.message.clone(),
+        message: error.message,
         retryable: error.retryable,
-        details: error.details.clone(),
+        details: error.details,
     };
     let call_id = to.call_id.clone();
     let status = "failed".to_owned();

@@ -1,9 +1,10 @@
 //! The sending half of a socket: a task that owns it, and handles that never wait.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures::{Sink, SinkExt};
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
 use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::{Error, Message};
 use tokio_util::sync::CancellationToken;
@@ -15,6 +16,8 @@ use crate::wire::{self, ReplyTo};
 const FRAMES: usize = 256;
 /// Progress is dropped while fewer places than this are free, so that results still find one.
 const KEPT_FREE: usize = 128;
+/// Nothing new is begun while fewer places than this are free: what one event makes always fits.
+const ROOM: usize = 64;
 /// How long one frame may take to leave.
 const SEND_WITHIN: Duration = Duration::from_secs(20);
 
@@ -22,6 +25,8 @@ const SEND_WITHIN: Duration = Duration::from_secs(20);
 #[derive(Debug, Clone)]
 pub(crate) struct Outbox {
     frames: mpsc::Sender<Message>,
+    /// Rung when a frame has left.
+    left: Arc<Notify>,
 }
 
 /// The connection is gone, or Core reads so slowly that it may as well be.
@@ -35,7 +40,20 @@ impl Outbox {
         S: Sink<Message, Error = Error> + Unpin + Send + 'static,
     {
         let (frames, inbox) = mpsc::channel(FRAMES);
-        (Self { frames }, AbortOnDropHandle::new(tokio::spawn(send_all(sink, inbox))))
+        let left = Arc::new(Notify::new());
+        let task = tokio::spawn(send_all(sink, inbox, left.clone()));
+        (Self { frames, left }, AbortOnDropHandle::new(task))
+    }
+
+    /// Waits until there is room for what one event makes. Cancel-safe; for ever once nothing leaves any more.
+    pub async fn room(&self) {
+        loop {
+            let left = self.left.notified();
+            if self.frames.capacity() >= ROOM {
+                return;
+            }
+            left.await;
+        }
     }
 
     pub fn text(&self, text: String) -> Result<(), Behind> {
@@ -47,7 +65,7 @@ impl Outbox {
     }
 }
 
-async fn send_all<S>(mut sink: S, mut inbox: mpsc::Receiver<Message>) -> Result<(), String>
+async fn send_all<S>(mut sink: S, mut inbox: mpsc::Receiver<Message>, left: Arc<Notify>) -> Result<(), String>
 where
     S: Sink<Message, Error = Error> + Unpin,
 {
@@ -55,7 +73,7 @@ where
         let last = message.is_close();
         match timeout(SEND_WITHIN, sink.send(message)).await {
             Ok(Ok(())) if last => return Ok(()),
-            Ok(Ok(())) => {}
+            Ok(Ok(())) => left.notify_waiters(),
             Ok(Err(error)) => return Err(error.to_string()),
             Err(_) => return Err(format!("core took no frame for {} s", SEND_WITHIN.as_secs())),
         }

@@ -73,8 +73,10 @@ fn log(filter: &str) -> anyhow::Result<()> {
     let filter = tracing_subscriber::EnvFilter::try_new(filter)
         .with_context(|| format!("`{filter}` is no filter for the log"))?;
     let ansi = std::io::stderr().is_terminal();
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(ansi).init();
-    Ok(())
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(ansi);
+    // Not `init`, which lets in what others write with the crate `log`: at its trace level the WebSocket writes its
+    // whole request, the access token with it.
+    tracing::subscriber::set_global_default(log.finish()).context("the log cannot be set up")
 }
 
 async fn start(flags: &Flags) -> Result<ExitCode, Failure> {
@@ -107,6 +109,10 @@ fn provider(flags: &Flags, config: &Config, tools: Tools) -> anyhow::Result<Prov
         .tools(tools)
         .limits(limits)
         .backoff(Backoff::new(config.reconnect_initial, config.reconnect_max));
+    let provider = match Token::find(None, &["BERTH_CREDENTIAL_SECRET", "MEETYOU_CREDENTIAL_SECRET"]) {
+        Ok(secret) => provider.secret(secret),
+        Err(_) => provider,
+    };
     Ok(provider.build()?)
 }
 

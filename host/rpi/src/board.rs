@@ -91,7 +91,9 @@ impl Board {
             return Err(GpioError::Unavailable("the board is shut down".to_owned()));
         }
         outputs.driven.insert(pin);
-        self.backend.write(pin, level)
+        self.backend.write(pin, level)?;
+        tracing::info!(pin, level, backend = self.backend.name(), "driven");
+        Ok(())
     }
 }
 

@@ -91,6 +91,10 @@ impl Berth {
     }
 
     pub async fn start_with(change: impl FnOnce(&mut HubConfig)) -> Self {
+        Self::start_at("127.0.0.1:0", change).await
+    }
+
+    pub async fn start_at(address: &str, change: impl FnOnce(&mut HubConfig)) -> Self {
         let store = SqlStore::open_in_memory().await.unwrap();
         let links = Arc::new(Links::new());
         let clock = Arc::new(Stepped(AtomicI64::new(1_777_593_600_000_000)));
@@ -107,11 +111,20 @@ impl Berth {
         config.origins = vec!["https://home.example".to_owned()];
         change(&mut config);
         let hub = Hub::new(core.clone(), links.clone(), config);
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let listener = tokio::net::TcpListener::bind(address).await.unwrap();
         let address = listener.local_addr().unwrap();
         let app = berth_hub::router(hub.clone()).into_make_service_with_connect_info::<SocketAddr>();
         let server = tokio::spawn(async move { axum::serve(listener, app).await.unwrap() });
         Self { core, hub, links, clock, address, server }
+    }
+
+    /// Ends as a process does that was told to: whoever is connected is sent away, and the address is free again.
+    #[allow(dead_code, reason = "the stories of host/provider, which share this file, start a host again")]
+    pub async fn stop(mut self) {
+        self.core.shutdown().await;
+        self.hub.drained().await;
+        self.server.abort();
+        let _ = (&mut self.server).await;
     }
 
     pub fn request(&self, query: &str) -> Request<()> {

@@ -4,7 +4,7 @@
 //!
 //! * `/call TOOL {json}` asks for that tool call; several lines ask for several calls in one round,
 //! * `/say TEXT` answers `TEXT`,
-//! * `/slow MS` waits that long before each delta (at most 60 s),
+//! * `/slow MS` waits that long before each delta (at most 60 s); another steering line may follow behind it,
 //! * anything else is answered with a short echo that names the tools on offer.
 //!
 //! After tool results it answers with one line per result.
@@ -157,19 +157,25 @@ struct Script {
 impl Script {
     fn read(text: &str) -> Self {
         let mut script = Self::default();
-        for line in text.lines().map(str::trim) {
-            let (word, rest) = line.split_once(char::is_whitespace).unwrap_or((line, ""));
-            let rest = rest.trim();
-            match word {
-                "/call" if !rest.is_empty() => script.push_call(rest),
-                "/say" => script.says.push(rest.to_owned()),
-                "/slow" => {
-                    script.delay = Duration::from_millis(rest.parse().unwrap_or_default()).min(MAX_DELAY);
-                }
-                _ => {}
-            }
-        }
+        text.lines().for_each(|line| script.read_line(line));
         script
+    }
+
+    fn read_line(&mut self, line: &str) {
+        let mut rest = line.trim();
+        // Who types line by line has one line only, so the delay may stand before the rest of it.
+        while let Some(more) = rest.strip_prefix("/slow ").map(str::trim_start) {
+            let (delay, behind) = more.split_once(char::is_whitespace).unwrap_or((more, ""));
+            self.delay = Duration::from_millis(delay.parse().unwrap_or_default()).min(MAX_DELAY);
+            rest = behind.trim_start();
+        }
+        let (word, rest) = rest.split_once(char::is_whitespace).unwrap_or((rest, ""));
+        let rest = rest.trim();
+        match word {
+            "/call" if !rest.is_empty() => self.push_call(rest),
+            "/say" => self.says.push(rest.to_owned()),
+            _ => {}
+        }
     }
 
     fn push_call(&mut self, rest: &str) {
@@ -260,6 +266,18 @@ mod tests {
         ]));
 
         assert_eq!(answer.text, "two");
+    }
+
+    #[test]
+    fn a_delay_may_stand_before_the_rest_of_its_line() {
+        let answer = decide(&user("/slow 5 /say one"));
+        let calls = decide(&user("/slow 5 /slow 7 /call clock_now"));
+        let plain = decide(&user("/slow 5 hello"));
+
+        assert_eq!((answer.text.as_str(), answer.delay), ("one", Duration::from_millis(5)));
+        assert_eq!((calls.calls.len(), calls.delay), (1, Duration::from_millis(7)));
+        assert_eq!(plain.delay, Duration::from_millis(5));
+        assert!(plain.text.starts_with("You said: /slow 5 hello"), "{}", plain.text);
     }
 
     #[tokio::test(start_paused = true)]

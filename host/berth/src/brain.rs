@@ -10,7 +10,7 @@ use berth_llm::{ApiKey, OpenAi, Scripted};
 use crate::config::{self, ModelProvider};
 
 /// Where the key of the model's provider is looked for.
-const KEY_VARIABLE: &str = "BERTH_MODEL_API_KEY";
+pub const KEY_VARIABLE: &str = "BERTH_MODEL_API_KEY";
 /// The provider that the dialect is named after.
 const OPENAI_URL: &str = "https://api.openai.com/v1";
 

@@ -4,21 +4,25 @@ use std::time::Duration;
 
 use eventsource_stream::Eventsource;
 use futures::{Stream, StreamExt};
-use reqwest::{Method, StatusCode};
+use reqwest::{Method, RequestBuilder, Response, StatusCode};
 use serde_json::Value;
 
 use crate::cli::Global;
 use crate::failure::Failure;
-use crate::place::{DataDir, Token};
+use crate::place::{DataDir, TOKEN_VARIABLE, Token};
 
 /// Where a host listens when nobody says otherwise.
 pub const DEFAULT_URL: &str = "http://127.0.0.1:8787";
+/// How long an answer may take that needs no plugin and no model.
+const ANSWER: Duration = Duration::from_secs(30);
+const CONNECT: Duration = Duration::from_secs(5);
 
 /// A host, and the token for it.
 pub struct Client {
     http: reqwest::Client,
     base: String,
     token: Option<Token>,
+    data: DataDir,
 }
 
 /// One server-sent event.
@@ -38,49 +42,82 @@ impl Client {
             .or_else(|| std::env::var("BERTH_URL").ok().filter(|url| !url.trim().is_empty()))
             .or_else(|| data.lookup_address())
             .unwrap_or_else(|| DEFAULT_URL.to_owned());
-        let parsed = reqwest::Url::parse(&base)
+        let parsed = reqwest::Url::parse(base.trim())
             .ok()
-            .filter(|url| matches!(url.scheme(), "http" | "https"))
+            .filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host())
             .ok_or_else(|| {
-            Failure::Usage(format!("`{base}` is no address of a host: it must be like {DEFAULT_URL}"))
-        })?;
+                Failure::Usage(format!("`{base}` is no address of a host: it must be like {DEFAULT_URL}"))
+            })?;
         let http = reqwest::Client::builder()
-            .connect_timeout(Duration::from_secs(5))
+            .connect_timeout(CONNECT)
             .redirect(reqwest::redirect::Policy::none())
             .no_proxy()
             .build()?;
-        Ok(Self { http, base: parsed.as_str().trim_end_matches('/').to_owned(), token: data.lookup_token()? })
+        let base = parsed.as_str().trim_end_matches('/').to_owned();
+        Ok(Self { http, base, token: data.lookup_token()?, data })
     }
 
     pub fn base(&self) -> &str {
         &self.base
     }
 
+    /// Whether the host runs on this machine, so that its disk is ours.
+    pub fn is_local(&self) -> bool {
+        reqwest::Url::parse(&self.base).is_ok_and(|url| match url.host_str() {
+            Some("localhost") => true,
+            Some(host) => host
+                .trim_matches(['[', ']'])
+                .parse::<std::net::IpAddr>()
+                .is_ok_and(|address| address.is_loopback()),
+            None => false,
+        })
+    }
+
     pub async fn get(&self, path: &str) -> Result<Value, Failure> {
-        self.request(Method::GET, path, None).await
+        self.answer(self.request(Method::GET, path).timeout(ANSWER)).await
     }
 
     pub async fn post(&self, path: &str, body: &Value) -> Result<Value, Failure> {
-        self.request(Method::POST, path, Some(body)).await
+        self.answer(self.request(Method::POST, path).timeout(ANSWER).json(body)).await
+    }
+
+    /// The same, for as long as the work behind it takes.
+    pub async fn post_and_wait(&self, path: &str, body: &Value) -> Result<Value, Failure> {
+        self.answer(self.request(Method::POST, path).json(body)).await
     }
 
     pub async fn delete(&self, path: &str) -> Result<Value, Failure> {
-        self.request(Method::DELETE, path, None).await
+        self.answer(self.request(Method::DELETE, path).timeout(ANSWER)).await
     }
 
-    async fn request(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Value, Failure> {
-        let mut request = self.http.request(method, format!("{}{path}", self.base));
-        if let Some(token) = &self.token {
-            request = request.bearer_auth(token.expose());
+    /// What `/health` says, whether the host is ready or not.
+    pub async fn health(&self) -> Result<Value, Failure> {
+        let response = self.request(Method::GET, "/health").timeout(ANSWER).send().await?;
+        let status = response.status();
+        let body = self.body(response).await?;
+        if body["health"].is_object() { Ok(body["health"].clone()) } else { Err(self.refusal(status, &body)) }
+    }
+
+    fn request(&self, method: Method, path: &str) -> RequestBuilder {
+        let request = self.http.request(method, format!("{}{path}", self.base));
+        match &self.token {
+            Some(token) => request.bearer_auth(token.expose()),
+            None => request,
         }
-        if let Some(body) = body {
-            request = request.json(body);
-        }
+    }
+
+    async fn answer(&self, request: RequestBuilder) -> Result<Value, Failure> {
         let response = request.send().await?;
         let status = response.status();
+        let body = self.body(response).await?;
+        if status.is_success() { Ok(body) } else { Err(self.refusal(status, &body)) }
+    }
+
+    /// The body of an answer; every answer of a host has one, and it is JSON.
+    async fn body(&self, response: Response) -> Result<Value, Failure> {
+        let status = response.status();
         let bytes = response.bytes().await?;
-        let value: Value = serde_json::from_slice(&bytes).unwrap_or(Value::Null);
-        if status.is_success() { Ok(value) } else { Err(self.refusal(status, &value)) }
+        serde_json::from_slice(&bytes).map_err(|_| self.stranger(status))
     }
 
     /// Follows a stream of server-sent events. Returns once the host has begun it, so nothing after is missed.
@@ -88,15 +125,11 @@ impl Client {
         &self,
         path: &str,
     ) -> Result<impl Stream<Item = Result<StreamEvent, Failure>> + Unpin + use<>, Failure> {
-        let mut request = self.http.get(format!("{}{path}", self.base)).header("accept", "text/event-stream");
-        if let Some(token) = &self.token {
-            request = request.bearer_auth(token.expose());
-        }
-        let response = request.send().await?;
+        let response = self.request(Method::GET, path).header("accept", "text/event-stream").send().await?;
         let status = response.status();
         if !status.is_success() {
-            let bytes = response.bytes().await?;
-            return Err(self.refusal(status, &serde_json::from_slice(&bytes).unwrap_or(Value::Null)));
+            let body = self.body(response).await?;
+            return Err(self.refusal(status, &body));
         }
         let base = self.base.clone();
         Ok(Box::pin(response.bytes_stream().eventsource().map(move |event| match event {
@@ -110,19 +143,58 @@ impl Client {
 
     fn refusal(&self, status: StatusCode, body: &Value) -> Failure {
         let error = &body["error"];
-        let message = error["message"].as_str().unwrap_or("the host gave no reason");
-        if status == StatusCode::UNAUTHORIZED {
-            return Failure::NotConnected(format!(
-                "{} does not accept the token: set BERTH_ACCESS_TOKEN, or name the host's data folder with --data",
-                self.base
-            ));
+        let (Some(code), Some(message)) = (error["code"].as_str(), error["message"].as_str()) else {
+            return self.stranger(status);
+        };
+        match (status, code) {
+            (StatusCode::UNAUTHORIZED, _) => Failure::NotConnected(self.unauthorised()),
+            // Every route that we ask for is there, so the host is of another age.
+            (_, "http_404") => Failure::failed(
+                "version_skew",
+                format!(
+                    "the host at {} does not know this request: it is another version than this berth, {}; \
+                     `berth doctor` shows both",
+                    self.base,
+                    env!("CARGO_PKG_VERSION")
+                ),
+            ),
+            _ => Failure::Failed {
+                code: code.to_owned(),
+                message: message.to_owned(),
+                details: error["details"].clone(),
+            },
         }
-        let code = error["code"].as_str().map_or_else(|| format!("http_{}", status.as_u16()), str::to_owned);
-        Failure::Failed { code, message: message.to_owned() }
+    }
+
+    fn unauthorised(&self) -> String {
+        let base = &self.base;
+        if self.token.is_none() {
+            return format!(
+                "there is no access token for {base}: {} has none. Name the data folder of the host with --data, or \
+                 set {TOKEN_VARIABLE}",
+                self.data.path().display()
+            );
+        }
+        let source = match std::env::var(TOKEN_VARIABLE) {
+            Ok(token) if !token.trim().is_empty() => TOKEN_VARIABLE.to_owned(),
+            _ => format!("{}/access-token", self.data.path().display()),
+        };
+        format!(
+            "{base} does not accept the access token from {source}: name the data folder of that host with --data, or \
+             set {TOKEN_VARIABLE} to its token"
+        )
+    }
+
+    fn stranger(&self, status: StatusCode) -> Failure {
+        Failure::NotConnected(format!(
+            "what answers at {} is no berth host (HTTP {}): name the right address with --url",
+            self.base,
+            status.as_u16()
+        ))
     }
 }
 
-/// Escapes one segment of a path.
+/// Escapes one segment of a path, or one value of a query.
 pub fn segment(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for byte in text.bytes() {

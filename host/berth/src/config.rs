@@ -1,10 +1,14 @@
 //! Configuration: `DIR/berth.toml`, overlaid by the environment, overlaid by flags.
 
+mod keys;
+
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use miette::{Diagnostic, NamedSource, SourceSpan};
 use serde::Deserialize;
+
+pub use keys::{KEYS, Source};
 
 /// The file inside the data folder.
 pub const FILE_NAME: &str = "berth.toml";
@@ -133,22 +137,7 @@ pub enum ConfigError {
 impl Config {
     /// Reads `path`, which must exist, or `data/berth.toml`, which need not, and lays the environment over it.
     pub fn load(path: Option<&Path>, data: &Path) -> Result<Self, ConfigError> {
-        let text = match path {
-            Some(path) => Some((path.to_owned(), read(path)?)),
-            None => {
-                let path = data.join(FILE_NAME);
-                match read(&path) {
-                    Ok(text) => Some((path, text)),
-                    Err(ConfigError::Unreadable { source, .. })
-                        if source.kind() == std::io::ErrorKind::NotFound =>
-                    {
-                        None
-                    }
-                    Err(error) => return Err(error),
-                }
-            }
-        };
-        let mut config = match text {
+        let mut config = match file(path, data)? {
             Some((path, text)) => Self::parse(&path, &text)?,
             None => Self::default(),
         };
@@ -232,6 +221,21 @@ impl Config {
             }
         }
         Ok(())
+    }
+}
+
+/// The file that is read, and its text: `path`, which must exist, or `data/berth.toml`, which need not.
+pub fn file(path: Option<&Path>, data: &Path) -> Result<Option<(PathBuf, String)>, ConfigError> {
+    if let Some(path) = path {
+        return Ok(Some((path.to_owned(), read(path)?)));
+    }
+    let path = data.join(FILE_NAME);
+    match read(&path) {
+        Ok(text) => Ok(Some((path, text))),
+        Err(ConfigError::Unreadable { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => {
+            Ok(None)
+        }
+        Err(error) => Err(error),
     }
 }
 

@@ -2,15 +2,30 @@
 
 use std::process::ExitCode;
 
+use berth_wasm::manifest::ManifestError;
+use miette::{Diagnostic, NamedSource, SourceSpan};
+use serde_json::{Value, json};
+
+use crate::output;
+use crate::terminal::{Terminal, Tone};
+
 /// Why a command did not do what it was asked.
 #[derive(Debug, thiserror::Error)]
 pub enum Failure {
     /// It was carried out, and failed.
     #[error("{message}")]
-    Failed { code: String, message: String },
+    Failed {
+        code: String,
+        message: String,
+        /// What programs may want to know more; a `hint` in it is the way out.
+        details: Value,
+    },
     /// The words of the command are wrong.
     #[error("{0}")]
     Usage(String),
+    /// The same, in the words of the parser of the command line.
+    #[error("{0}")]
+    Words(String),
     /// There is no host, or it does not accept the token.
     #[error("{0}")]
     NotConnected(String),
@@ -20,42 +35,103 @@ pub enum Failure {
     #[error(transparent)]
     Config(#[from] crate::config::ConfigError),
     #[error(transparent)]
+    Manifest(#[from] Box<BadManifest>),
+    #[error(transparent)]
     Other(#[from] anyhow::Error),
+}
+
+/// A `plugin.toml` that is not right, with its text at hand.
+#[derive(Debug, thiserror::Error, Diagnostic)]
+#[error("{message}")]
+#[diagnostic(help("docs/plugin-guide.md lists every key"))]
+pub struct BadManifest {
+    code: &'static str,
+    message: String,
+    #[source_code]
+    file: NamedSource<String>,
+    #[label("here")]
+    at: Option<SourceSpan>,
+}
+
+impl BadManifest {
+    pub fn new(path: &std::path::Path, text: String, error: &ManifestError) -> Self {
+        let name = path.display().to_string();
+        let line = error.line.map_or_else(String::new, |line| format!(":{line}"));
+        Self {
+            code: error.code(),
+            message: format!("{name}{line}: {}", error.message),
+            file: NamedSource::new(name, text),
+            at: error.span.clone().map(SourceSpan::from),
+        }
+    }
 }
 
 impl Failure {
     pub fn failed(code: &str, message: impl Into<String>) -> Self {
-        Self::Failed { code: code.to_owned(), message: message.into() }
+        Self::Failed { code: code.to_owned(), message: message.into(), details: Value::Null }
+    }
+
+    /// What the parser of the command line says.
+    pub fn of_words(error: &clap::Error) -> Self {
+        let text = if Terminal::err().colours {
+            error.render().ansi().to_string()
+        } else {
+            error.render().to_string()
+        };
+        Self::Words(text.trim_end().to_owned())
     }
 
     /// 1 failed, 2 wrong usage, 3 not connected or not authorised.
     pub fn exit_code(&self) -> ExitCode {
         ExitCode::from(match self {
-            Self::Failed { .. } | Self::Silent | Self::Other(_) => 1,
-            Self::Usage(_) | Self::Config(_) => 2,
+            Self::Failed { .. } | Self::Silent | Self::Manifest(_) | Self::Other(_) => 1,
+            Self::Usage(_) | Self::Words(_) | Self::Config(_) => 2,
             Self::NotConnected(_) => 3,
         })
     }
 
-    /// Prints the failure once, with its whole chain, on standard error.
-    #[expect(clippy::print_stderr, reason = "this is where a command line tool says what went wrong")]
-    pub fn print(self, json: bool) {
-        let code = match &self {
-            Self::Silent => return,
-            Self::Failed { code, .. } => code.clone(),
-            Self::Usage(_) => "usage".to_owned(),
-            Self::Config(_) => "config_invalid".to_owned(),
-            Self::NotConnected(_) => "not_connected".to_owned(),
-            Self::Other(_) => "failed".to_owned(),
+    fn code(&self) -> &str {
+        match self {
+            Self::Failed { code, .. } => code,
+            Self::Usage(_) | Self::Words(_) => "usage",
+            Self::Config(_) => "config_invalid",
+            Self::Manifest(bad) => bad.code,
+            Self::NotConnected(_) => "not_connected",
+            Self::Silent | Self::Other(_) => "failed",
+        }
+    }
+
+    /// The failure as programs read it.
+    pub fn json(&self) -> Value {
+        let details = match self {
+            Self::Failed { details, .. } => details.clone(),
+            _ => Value::Null,
         };
-        if json {
-            let message = chain(&self);
-            eprintln!("{}", serde_json::json!({ "error": { "code": code, "message": message } }));
+        json!({ "error": { "code": self.code(), "message": chain(self), "details": details } })
+    }
+
+    /// Prints the failure once, with its whole chain, on standard error.
+    pub fn print(self, json: bool) {
+        if matches!(self, Self::Silent) {
             return;
         }
+        if json {
+            output::note(&self.json().to_string());
+            return;
+        }
+        let error = Terminal::err().paint(Tone::Bad, "error:");
         match self {
-            Self::Config(error) => eprintln!("{:?}", miette::Report::new(error)),
-            other => eprintln!("error: {}", chain(&other)),
+            Self::Words(text) => output::note(&text),
+            Self::Config(bad) => output::note(format!("{:?}", miette::Report::new(bad)).trim_end()),
+            Self::Manifest(bad) => output::note(format!("{:?}", miette::Report::new(*bad)).trim_end()),
+            other => {
+                output::note(&format!("{error} {}", output::plain(&chain(&other))));
+                if let Self::Failed { details, .. } = &other
+                    && let Some(hint) = details["hint"].as_str()
+                {
+                    output::note(&format!("  try: {}", output::one_line(hint)));
+                }
+            }
         }
     }
 }
@@ -78,15 +154,49 @@ fn chain(error: &dyn std::error::Error) -> String {
 impl From<reqwest::Error> for Failure {
     fn from(error: reqwest::Error) -> Self {
         let host = error.url().map_or_else(String::new, |url| url.origin().ascii_serialization());
-        if error.is_connect() || error.is_timeout() {
-            Self::NotConnected(format!(
-                "no host answers at {host}: start one with `berth serve`, or name it with --url"
-            ))
-        } else {
-            Self::Failed {
-                code: "bad_answer".to_owned(),
-                message: format!("the answer of {host} could not be read: {}", error.without_url()),
-            }
+        if error.is_builder() {
+            return Self::Usage(format!("no request can be made of this: {}", error.without_url()));
         }
+        Self::NotConnected(if error.is_timeout() {
+            format!("{host} does not answer in time: see whether the host is well with `berth doctor`")
+        } else if error.is_connect() {
+            format!("no host answers at {host}: start one with `berth serve`, or name it with --url")
+        } else if error.is_body() || error.is_decode() {
+            format!("the connection to {host} broke before its answer was complete")
+        } else {
+            format!(
+                "{host} does not speak like a berth host ({}): name the right address with --url",
+                chain(&error.without_url())
+            )
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failure_has_its_code_its_words_and_the_way_out() {
+        let failure = Failure::Failed {
+            code: "PERMISSION_DENIED".to_owned(),
+            message: "no".to_owned(),
+            details: json!({ "hint": "berth plugin grant …" }),
+        };
+
+        assert_eq!(
+            failure.json().to_string(),
+            r#"{"error":{"code":"PERMISSION_DENIED","message":"no","details":{"hint":"berth plugin grant …"}}}"#
+        );
+    }
+
+    #[test]
+    fn a_chain_says_nothing_twice() {
+        let error = anyhow::anyhow!("the disk is full").context("a.db cannot be opened: the disk is full");
+
+        assert_eq!(
+            Failure::from(error).json()["error"]["message"],
+            "a.db cannot be opened: the disk is full"
+        );
     }
 }

@@ -13,8 +13,10 @@ mod output;
 mod place;
 mod stop;
 mod system;
+mod table;
 mod talk;
 mod telemetry;
+mod terminal;
 
 use std::process::ExitCode;
 
@@ -26,12 +28,22 @@ fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(error) => {
             // Help and version go to standard output and are no failure.
-            let code = if error.use_stderr() { 2 } else { 0 };
-            return error.print().map_or(ExitCode::FAILURE, |()| ExitCode::from(code));
+            if !error.use_stderr() {
+                output::line(error.render().to_string().trim_end());
+                return ExitCode::SUCCESS;
+            }
+            let failure = failure::Failure::of_words(&error);
+            let code = failure.exit_code();
+            failure.print(std::env::args().any(|word| word == "--json"));
+            return code;
         }
     };
-    telemetry::init(cli.global.log_format);
     let json = cli.global.json;
+    if let Err(failure) = telemetry::init(cli.global.log_format) {
+        let code = failure.exit_code();
+        failure.print(json);
+        return code;
+    }
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
@@ -60,6 +72,7 @@ async fn run(cli: Cli) -> Result<(), failure::Failure> {
         Command::Endpoints(options) => command::endpoints::run(&global, options).await,
         Command::Approvals(options) => command::approvals::run(&global, options).await,
         Command::Plugin(options) => command::plugin::run(&global, options).await,
+        Command::Config(options) => command::config::run(&global, &options),
         Command::Token(options) => command::token::run(&global, &options),
         Command::Migrate(options) => command::migrate::run(&global, &options).await,
         Command::Doctor(options) => command::doctor::run(&global, &options).await,

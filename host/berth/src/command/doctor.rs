@@ -9,8 +9,17 @@ use crate::config::Config;
 use crate::failure::Failure;
 use crate::output::{self, items, text};
 use crate::place::DataDir;
+use crate::table;
+
+const EXAMPLES: &str = "\
+Examples:
+  berth doctor
+  berth doctor --json | jq '.checks[] | select(.ok | not)'
+
+Exit codes: 0 all is well, 1 something is not, 3 no host answers or it does not take the token.";
 
 #[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
 pub struct Options {}
 
 /// One thing that was looked at.
@@ -42,7 +51,7 @@ pub async fn run(global: &Global, _: &Options) -> Result<(), Failure> {
                 ]
             })
             .collect();
-        output::table(&["", "CHECK", "DETAIL"], &rows);
+        table::print(&["", "CHECK", "DETAIL"], &rows);
     }
     connected?;
     if failed { Err(Failure::Silent) } else { Ok(()) }
@@ -78,20 +87,34 @@ fn token(data: &DataDir) -> Check {
 /// What the running host says of itself.
 async fn host(global: &Global, checks: &mut Vec<Check>) -> Result<(), Failure> {
     let client = Client::find(global)?;
-    let health = match client.get("/health").await {
-        Ok(health) => health["health"].clone(),
+    let health = match client.health().await {
+        Ok(health) => health,
         Err(failure) => {
-            let detail = failure.to_string();
-            checks.push(Check { name: "host".to_owned(), ok: false, detail });
+            checks.push(Check { name: "host".to_owned(), ok: false, detail: failure.to_string() });
             return Err(failure);
         }
     };
-    let detail = format!("{} at {}", text(&health, "version"), client.base());
-    checks.push(Check { name: "host".to_owned(), ok: health["ready"].as_bool() == Some(true), detail });
+    let (status, version) = (text(&health, "status"), text(&health, "version"));
+    let detail = format!("{status} at {}", client.base());
+    checks.push(Check { name: "host".to_owned(), ok: health["ready"] == true, detail });
+    let ours = env!("CARGO_PKG_VERSION");
+    let detail = format!("the host is {version}, this command is {ours}");
+    checks.push(Check { name: "version".to_owned(), ok: series(&version) == series(ours), detail });
     for check in items(&health["checks"]) {
         let ok = matches!(check["status"].as_str(), Some("ok" | "ready"));
         checks.push(Check { name: text(check, "name"), ok, detail: text(check, "detail") });
     }
     // A route that needs the token shows that ours is the right one.
-    client.get("/runtime/workspaces").await.map(|_| ())
+    let accepted = client.get("/runtime/workspaces").await.map(drop);
+    let detail = match &accepted {
+        Ok(()) => "the host takes our token".to_owned(),
+        Err(failure) => failure.to_string(),
+    };
+    checks.push(Check { name: "authorisation".to_owned(), ok: accepted.is_ok(), detail });
+    accepted
+}
+
+/// Major and minor version: hosts and commands of one series understand each other.
+fn series(version: &str) -> Vec<&str> {
+    version.split('.').take(2).collect()
 }

@@ -6,11 +6,19 @@ use crate::cli::Global;
 use crate::client::{Client, segment};
 use crate::failure::Failure;
 use crate::output::{self, items, text};
+use crate::table;
+
+const EXAMPLES: &str = "\
+Examples:
+  berth endpoints
+  berth endpoints --json | jq -r '.[].endpoint_id'";
 
 #[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
 pub struct Options {
     /// The endpoints that this workspace sees.
-    #[arg(long, value_name = "ID", default_value = "personal")]
+    #[arg(long, value_name = "ID", default_value = "personal",
+        value_parser = clap::builder::NonEmptyStringValueParser::new())]
     workspace: String,
 }
 
@@ -35,6 +43,6 @@ pub async fn run(global: &Global, options: Options) -> Result<(), Failure> {
             ]
         })
         .collect();
-    output::table(&["ENDPOINT", "PROVIDER", "STATUS", "TOOLS"], &rows);
+    table::print(&["ENDPOINT", "PROVIDER", "STATUS", "TOOLS"], &rows);
     Ok(())
 }

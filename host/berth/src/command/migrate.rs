@@ -13,12 +13,20 @@ use crate::host;
 use crate::output;
 use crate::place::DataDir;
 
+const EXAMPLES: &str = "\
+Examples:
+  berth migrate
+  berth migrate --database postgres://berth@localhost/berth
+
+`berth serve` does the same at its start. Migrations only go forward: keep a copy of the database to go back.";
+
 #[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
 pub struct Options {
     /// The configuration; DIR/berth.toml when absent.
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// sqlite:PATH or postgres://…; BERTH_DATABASE.
+    /// sqlite:PATH or postgres://…; BERTH_DATABASE, else [database] url, else DIR/berth.db.
     #[arg(long, value_name = "URL")]
     database: Option<String>,
 }

@@ -12,7 +12,16 @@ use crate::host::{Host, Settings};
 use crate::place::DataDir;
 use crate::{output, stop};
 
+const EXAMPLES: &str = "\
+Examples:
+  berth serve
+  berth serve --data /var/lib/berth --listen 127.0.0.1:8787
+  berth serve --database postgres://berth@localhost/berth
+
+The host is ready when it prints its address, and GET /health is 200 then. SIGTERM and Ctrl-C stop it within 10 s.";
+
 #[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
 pub struct Options {
     /// Address and port; BERTH_LISTEN, else [server] listen, else 127.0.0.1:8787. Port 0 takes a free one.
     #[arg(long, value_name = "ADDRESS:PORT")]
@@ -42,6 +51,10 @@ pub async fn run(global: &Global, options: Options) -> Result<(), Failure> {
         host = Host::start(settings) => host?,
         () = stop.cancelled() => return Ok(()),
     };
-    output::line(&format!("berth is ready at {}", host.url()));
+    if global.json {
+        output::json(&serde_json::json!({ "ready": true, "url": host.url() }));
+    } else {
+        output::line(&format!("berth is ready at {}", host.url()));
+    }
     host.run(stop).await
 }

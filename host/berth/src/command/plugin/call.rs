@@ -1,0 +1,65 @@
+//! `berth plugin call`.
+
+use clap::Args;
+use clap::builder::NonEmptyStringValueParser;
+use serde_json::{Map, Value, json};
+
+use crate::cli::Global;
+use crate::client::Client;
+use crate::failure::Failure;
+use crate::output::{self, text};
+use crate::talk::said;
+
+const EXAMPLES: &str = "\
+Examples:
+  berth plugin call echo_say '{\"text\": \"hello\"}'
+  berth plugin call files_list
+  jq -n '{text: \"hello\"}' | berth plugin call echo_say -
+
+The call goes through the same gate as every other one. With --json the answer has the operation, its receipt and the
+error, if there is one, and standard output has it in each case.";
+
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub struct Options {
+    /// The name of the tool, such as clock_now.
+    #[arg(value_parser = NonEmptyStringValueParser::new())]
+    tool: String,
+    /// A JSON object; - reads it from standard input.
+    #[arg(value_name = "JSON", default_value = "{}")]
+    arguments: String,
+    /// The workspace.
+    #[arg(long, value_name = "ID", default_value = "personal", value_parser = NonEmptyStringValueParser::new())]
+    workspace: String,
+}
+
+pub async fn run(global: &Global, client: &Client, options: Options) -> Result<(), Failure> {
+    let source = said(&options.arguments)?;
+    let arguments: Map<String, Value> = serde_json::from_str(&source)
+        .map_err(|error| Failure::Usage(format!("the arguments are no JSON object: {error}")))?;
+    let body = json!({ "tool": options.tool, "arguments": arguments, "workspace_id": options.workspace });
+    let answer = match client.post_and_wait("/operator/plugins/call", &body).await {
+        Ok(answer) => answer,
+        Err(failure @ Failure::Failed { .. }) if global.json => {
+            output::json(&failure.json());
+            return Err(Failure::Silent);
+        }
+        Err(failure) => return Err(failure),
+    };
+    let failed = !answer["error"].is_null();
+    if global.json {
+        output::json(&answer);
+        return if failed { Err(Failure::Silent) } else { Ok(()) };
+    }
+    if failed {
+        let error = &answer["error"];
+        return Err(Failure::Failed {
+            code: text(error, "code"),
+            message: text(error, "message"),
+            details: error["details"].clone(),
+        });
+    }
+    let pretty = serde_json::to_string_pretty(&answer["result"]).map_err(anyhow::Error::from)?;
+    output::line(&output::plain(&pretty));
+    Ok(())
+}

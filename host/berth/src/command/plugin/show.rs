@@ -1,0 +1,132 @@
+//! What is told of plugins.
+
+use serde_json::Value;
+
+use super::grant::words_of;
+use super::path_of;
+use crate::cli::Global;
+use crate::client::Client;
+use crate::failure::Failure;
+use crate::output::{self, items, text, when};
+use crate::table;
+use crate::terminal::{Terminal, Tone};
+
+pub async fn list(global: &Global, client: &Client) -> Result<(), Failure> {
+    let plugins = client.get("/operator/plugins").await?;
+    if global.json {
+        output::json(&plugins);
+        return Ok(());
+    }
+    let rows: Vec<_> = items(&plugins)
+        .iter()
+        .map(|plugin| {
+            let tools: Vec<_> = items(&plugin["tools"]).iter().map(|tool| text(tool, "name")).collect();
+            vec![text(plugin, "plugin_id"), text(plugin, "version"), text(plugin, "status"), tools.join(" ")]
+        })
+        .collect();
+    table::print(&["PLUGIN", "VERSION", "STATUS", "TOOLS"], &rows);
+    Ok(())
+}
+
+pub async fn one(global: &Global, client: &Client, id: &str) -> Result<(), Failure> {
+    let plugin = client.get(&path_of(id, "")).await?;
+    if global.json {
+        output::json(&plugin);
+        return Ok(());
+    }
+    let status = text(&plugin, "status");
+    let painted = Terminal::out().paint(Tone::of(&status), &status);
+    output::line(&format!("plugin     {} {}", text(&plugin, "plugin_id"), text(&plugin, "version")));
+    output::line(&format!("status     {painted}"));
+    for (name, fact) in [
+        ("error", output::one_line(&text(&plugin, "last_error"))),
+        ("digest", text(&plugin, "digest")),
+        ("installed", when(&plugin, "installed_at")),
+    ] {
+        if !fact.is_empty() {
+            output::line(&format!("{name:<10} {fact}"));
+        }
+    }
+    tools(&plugin);
+    wishes(&plugin);
+    grants(&plugin);
+    Ok(())
+}
+
+pub async fn logs(global: &Global, client: &Client, id: &str) -> Result<(), Failure> {
+    let lines = client.get(&path_of(id, "/logs")).await?;
+    if global.json {
+        output::json(&lines);
+        return Ok(());
+    }
+    for line in items(&lines) {
+        output::line(&output::one_line(&format!("{}  {}", text(line, "level"), text(line, "text"))));
+    }
+    Ok(())
+}
+
+/// The tools of a plugin, each with the first line of what it says of itself.
+pub fn tools(plugin: &Value) {
+    output::line("tools");
+    let width = Terminal::out().width;
+    let names =
+        items(&plugin["tools"]).iter().map(|tool| text(tool, "name").chars().count()).max().unwrap_or(0);
+    for tool in items(&plugin["tools"]) {
+        let about = text(tool, "description");
+        let line = format!(
+            "  {:<names$}  {:<14}  {}",
+            text(tool, "name"),
+            text(tool, "risk"),
+            about.lines().next().unwrap_or_default()
+        );
+        let line = output::one_line(&line);
+        output::line(width.map_or(line.clone(), |width| table::cut(&line, width)).trim_end());
+    }
+}
+
+/// What a plugin asks for, with the command that grants it.
+pub fn wishes(plugin: &Value) {
+    let id = text(plugin, "plugin_id");
+    if items(&plugin["capabilities"]).is_empty() {
+        return;
+    }
+    output::line("asks for");
+    for wish in items(&plugin["capabilities"]) {
+        let need = if wish["required"] == true { "needs" } else { "may use" };
+        let line =
+            format!("  {need} {} {}: {}", text(wish, "name"), text(wish, "scope"), text(wish, "reason"));
+        output::line(&output::one_line(&line));
+        output::line(&output::one_line(&format!("    {}", words_of(&id, wish))));
+    }
+}
+
+fn grants(plugin: &Value) {
+    let rows: Vec<_> = items(&plugin["grants"])
+        .iter()
+        .map(|grant| {
+            let mut limits = vec![text(grant, "scope")];
+            for (name, value) in [
+                ("in", text(grant, "workspace_id")),
+                ("until", when(grant, "expires_at")),
+                ("reason:", text(grant, "reason")),
+            ] {
+                if !value.is_empty() {
+                    limits.push(format!("{name} {value}"));
+                }
+            }
+            vec![
+                text(grant, "grant_id"),
+                text(grant, "capability"),
+                text(grant, "mode"),
+                text(grant, "state"),
+                limits.join("; "),
+            ]
+        })
+        .collect();
+    if rows.is_empty() {
+        output::line("grants     none");
+        return;
+    }
+    output::line("");
+    table::print(&["GRANT", "CAPABILITY", "MODE", "STATE", "SCOPE"], &rows);
+}

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::{files, step};
 
 /// Our crates and those of ours that each may use. A new arrow is a change of the architecture.
-const ARROWS: [(&str, &[&str]); 12] = [
+const ARROWS: [(&str, &[&str]); 13] = [
     ("berth-model", &[]),
     ("berth-proto", &[]),
     ("berth-core", &["berth-model"]),
@@ -20,6 +20,7 @@ const ARROWS: [(&str, &[&str]); 12] = [
     ("berth-provider", &["berth-proto"]),
     ("berth-edge", &["berth-proto", "berth-provider"]),
     ("berth-rpi", &["berth-proto", "berth-provider"]),
+    ("berth-testkit", &["berth-core", "berth-model", "berth-store"]),
     (
         "berth",
         &[
@@ -37,7 +38,7 @@ const ARROWS: [(&str, &[&str]); 12] = [
 
 /// Crates of others that only the named ones of ours may use.
 const KEPT_IN: [(&str, &[&str]); 6] = [
-    ("sqlx", &["berth-store"]),
+    ("sqlx", &["berth-store", "berth-testkit"]),
     ("wasmtime", &["berth-wasm"]),
     ("wasmtime-wasi", &["berth-wasm"]),
     ("axum", &["berth", "berth-http", "berth-hub"]),

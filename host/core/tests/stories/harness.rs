@@ -1,15 +1,11 @@
 //! A Core on a real database, with a model and plugins that do as a story says.
 
-use std::collections::{HashSet, VecDeque};
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use berth_core::messages::{Accepted, NewMessage};
-use berth_core::port::clock::Clock;
-use berth_core::port::endpoint_link::{EndpointCall, EndpointLink, OutboundDelivery};
-use berth_core::port::ids::Ids;
 use berth_core::port::model::{
     FinishReason, Model, ModelError, ModelEvent, ModelInfo, ModelRequest, ModelStream, ToolCallRequest,
 };
@@ -20,36 +16,16 @@ use berth_core::{Core, CoreConfig, CoreError, Ports};
 use berth_model::event::{EventType, LiveEvent, RunEvent};
 use berth_model::message::Role;
 use berth_model::tool::{Blame, ExecutionTarget, Parallel, Risk, ToolFailure, ToolOutcome, ToolSpec};
-use berth_model::{
-    EndpointId, JsonMap, PluginId, RunId, ThreadId, Timestamp, ToolKey, ToolName, WorkspaceId,
-};
+use berth_model::{JsonMap, PluginId, RunId, ThreadId, ToolKey, ToolName, WorkspaceId};
 use berth_store::{DatabaseUrl, SqlStore};
+use berth_testkit::{CountedIds, NoEndpoints, SteppedClock, on_each_database};
 use futures::StreamExt;
 use serde_json::{Value, json};
-use sqlx::{AnyConnection, Connection, Executor};
 use tokio::sync::{Barrier, Notify};
-use uuid::Uuid;
-
-static DATABASES: AtomicU64 = AtomicU64::new(1);
 
 /// Tells the story on SQLite, and on PostgreSQL where there is one.
 pub async fn on_each(story: impl AsyncFn(Harness)) {
-    let folder = tempfile::tempdir().unwrap();
-    let url = DatabaseUrl::sqlite(folder.path().join("berth.db"));
-    story(Harness::start(&url).await).await;
-    let Ok(admin) = std::env::var("BERTH_TEST_POSTGRES_URL") else { return };
-    let name = format!("berth_core_{}_{}", std::process::id(), DATABASES.fetch_add(1, Ordering::Relaxed));
-    execute(&admin, &format!("CREATE DATABASE {name}")).await;
-    let place = admin.rsplit_once('/').unwrap().0;
-    story(Harness::start(&format!("{place}/{name}").parse().unwrap()).await).await;
-    execute(&admin, &format!("DROP DATABASE {name} WITH (FORCE)")).await;
-}
-
-async fn execute(url: &str, statement: &str) {
-    sqlx::any::install_default_drivers();
-    let mut connection = AnyConnection::connect(url).await.unwrap();
-    connection.execute(sqlx::AssertSqlSafe(statement.to_owned())).await.unwrap();
-    connection.close().await.unwrap();
+    on_each_database(async |url| story(Harness::start(&url).await).await).await;
 }
 
 pub struct Harness {
@@ -78,11 +54,11 @@ impl Harness {
     ) -> Core {
         let ports = Ports {
             store: store.clone(),
-            clock: world.clone(),
-            ids: world.clone(),
+            clock: world.clock.clone(),
+            ids: world.ids.clone(),
             model: model.clone(),
             plugins: plugins.clone(),
-            endpoints: Arc::new(Nobody),
+            endpoints: Arc::new(NoEndpoints),
         };
         Core::start(ports, config).await.unwrap()
     }
@@ -154,28 +130,11 @@ impl Harness {
     }
 }
 
-/// A clock that goes on a millisecond with each look, and counted ids.
+/// Time and ids go on over a restart.
+#[derive(Default)]
 struct World {
-    micros: AtomicI64,
-    ids: AtomicU64,
-}
-
-impl Default for World {
-    fn default() -> Self {
-        Self { micros: AtomicI64::new(1_700_000_000_000_000), ids: AtomicU64::new(1) }
-    }
-}
-
-impl Clock for World {
-    fn now(&self) -> Timestamp {
-        Timestamp::from_micros(self.micros.fetch_add(1000, Ordering::Relaxed))
-    }
-}
-
-impl Ids for World {
-    fn uuid(&self) -> Uuid {
-        Uuid::from_u64_pair(7, self.ids.fetch_add(1, Ordering::Relaxed))
-    }
+    clock: Arc<SteppedClock>,
+    ids: Arc<CountedIds>,
 }
 
 /// What the model does in one round.
@@ -291,28 +250,5 @@ impl PluginTarget for Notes {
             is_error,
             receipt: Value::Null,
         })
-    }
-}
-
-/// Nothing is connected.
-struct Nobody;
-
-#[async_trait]
-impl EndpointLink for Nobody {
-    fn connected(&self) -> HashSet<EndpointId> {
-        HashSet::new()
-    }
-
-    fn is_connected(&self, _: &EndpointId) -> bool {
-        false
-    }
-
-    async fn call(&self, call: EndpointCall) -> Result<Value, ToolFailure> {
-        let message = format!("{} is not connected", call.endpoint);
-        Err(ToolFailure::new("target_endpoint_unavailable", message, Blame::Provider).retryable())
-    }
-
-    async fn deliver(&self, _: OutboundDelivery) -> bool {
-        false
     }
 }

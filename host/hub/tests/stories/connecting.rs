@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
+use berth_testkit::tidy;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::Error;
 use tokio_tungstenite::tungstenite::http::Request;
 
-use crate::support::{Berth, Client, End, TOKEN, hello, protocol, tidy};
+use crate::support::{Berth, Client, End, TOKEN, hello, protocol};
 
 /// The status and body that refuse a connection.
 async fn refused(request: Request<()>) -> (u16, Value) {

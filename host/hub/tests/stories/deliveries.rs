@@ -2,9 +2,10 @@
 
 use berth_model::delivery::DeliveryStatus;
 use berth_model::{AddressId, EndpointId};
+use berth_testkit::tidy;
 use serde_json::{Value, json};
 
-use crate::support::{Berth, End, tidy};
+use crate::support::{Berth, End};
 
 const EDGE: &str = "edge";
 

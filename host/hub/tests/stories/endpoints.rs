@@ -1,9 +1,10 @@
 //! Capabilities, heartbeats, addresses.
 
 use berth_model::{EndpointId, WorkspaceId};
+use berth_testkit::tidy;
 use serde_json::{Value, json};
 
-use crate::support::{Berth, tidy};
+use crate::support::Berth;
 
 async fn keys(berth: &Berth, endpoint: &str) -> Vec<(String, String)> {
     let views = berth.core.endpoints_of_workspace(&WorkspaceId::fixed("home-lab")).await.unwrap();

@@ -1,11 +1,12 @@
 //! What is no frame, or no frame to Core.
 
 use berth_proto::SCHEMA;
+use berth_testkit::tidy;
 use futures::SinkExt;
 use serde_json::{Value, json};
 use tokio_tungstenite::tungstenite::Message;
 
-use crate::support::{Berth, End, tidy};
+use crate::support::{Berth, End};
 
 #[tokio::test]
 async fn v05_json_that_is_no_object_is_refused_and_the_socket_stays() {

@@ -1,8 +1,9 @@
 //! Following threads, runs and operations.
 
+use berth_testkit::tidy;
 use serde_json::{Value, json};
 
-use crate::support::{Berth, Client, tidy};
+use crate::support::{Berth, Client};
 
 /// The types of the run events up to the end of a run, with their frames.
 async fn until_run_ends(client: &mut Client) -> Vec<Value> {

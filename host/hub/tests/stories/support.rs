@@ -1,25 +1,20 @@
 //! A whole hub on a loopback socket, and clients to talk to it.
 
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
-use async_trait::async_trait;
 use berth_core::messages::NewMessage;
 use berth_core::operations::{Ask, Finished};
-use berth_core::port::clock::Clock;
-use berth_core::port::ids::Ids;
-use berth_core::port::target::{PluginTarget, ToolCall};
 use berth_core::threads::NewThread;
 use berth_core::{Core, CoreConfig, CoreError, Ports};
 use berth_hub::{Hub, HubConfig, Links};
 use berth_llm::Scripted;
 use berth_model::message::Role;
-use berth_model::tool::{Blame, ToolFailure, ToolOutcome, ToolSpec};
-use berth_model::{EndpointId, JsonMap, PluginId, RunId, ThreadId, Timestamp, WorkspaceId};
+use berth_model::{EndpointId, JsonMap, RunId, ThreadId, WorkspaceId};
 use berth_proto::SCHEMA;
 use berth_store::SqlStore;
+use berth_testkit::{CountedIds, NoPlugins, SteppedClock};
 use futures::{SinkExt, StreamExt};
 use serde_json::{Value, json};
 use tokio::net::TcpStream;
@@ -28,53 +23,16 @@ use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::http::Request;
 use tokio_tungstenite::tungstenite::{Error, Message};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
-use uuid::Uuid;
 
 pub const TOKEN: &str = "correct-horse";
 /// A test that waits this long for a frame will never get it.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-struct Counted(AtomicU64);
-
-impl Ids for Counted {
-    fn uuid(&self) -> Uuid {
-        Uuid::from_u128(u128::from(self.0.fetch_add(1, Ordering::Relaxed)))
-    }
-}
-
-/// A millisecond further each time somebody looks.
-pub struct Stepped(AtomicI64);
-
-impl Clock for Stepped {
-    fn now(&self) -> Timestamp {
-        Timestamp::from_micros(self.0.fetch_add(1000, Ordering::Relaxed))
-    }
-}
-
-impl Stepped {
-    pub fn advance(&self, seconds: i64) {
-        self.0.fetch_add(seconds * 1_000_000, Ordering::Relaxed);
-    }
-}
-
-struct NoPlugins;
-
-#[async_trait]
-impl PluginTarget for NoPlugins {
-    fn catalogue(&self) -> Arc<Vec<ToolSpec>> {
-        Arc::default()
-    }
-
-    async fn call(&self, _plugin: &PluginId, call: ToolCall) -> Result<ToolOutcome, ToolFailure> {
-        Err(ToolFailure::new("plugin_not_found", format!("{} is no plugin's", call.tool), Blame::Caller))
-    }
-}
-
 pub struct Berth {
     pub core: Core,
     pub hub: Hub,
     pub links: Arc<Links>,
-    pub clock: Arc<Stepped>,
+    pub clock: Arc<SteppedClock>,
     pub address: SocketAddr,
     server: JoinHandle<()>,
 }
@@ -97,11 +55,11 @@ impl Berth {
     pub async fn start_at(address: &str, change: impl FnOnce(&mut HubConfig)) -> Self {
         let store = SqlStore::open_in_memory().await.unwrap();
         let links = Arc::new(Links::new());
-        let clock = Arc::new(Stepped(AtomicI64::new(1_777_593_600_000_000)));
+        let clock = Arc::<SteppedClock>::default();
         let ports = Ports {
             store: Arc::new(store),
             clock: clock.clone(),
-            ids: Arc::new(Counted(AtomicU64::new(1))),
+            ids: Arc::<CountedIds>::default(),
             model: Arc::new(Scripted),
             plugins: Arc::new(NoPlugins),
             endpoints: links.clone(),
@@ -339,43 +297,4 @@ impl Client {
         self.say("subscription.start", payload).await;
         self.hears_until(|frame| frame["type"] == "subscription.ack").await;
     }
-}
-
-/// A frame for a snapshot: ids become `run_1`, `run_2` … in the order they appear, times become `<time>`,
-/// places in the order of events `<seq>`.
-pub fn tidy(frame: &Value) -> String {
-    static PREFIXES: [&str; 10] =
-        ["thr_", "msg_", "sess_", "run_", "evt_", "op_", "call_", "approval_", "conn_", "delivery_"];
-    let text = frame.to_string();
-    let seen: Mutex<Vec<String>> = Mutex::default();
-    let mut out = String::new();
-    let mut rest = text.as_str();
-    while !rest.is_empty() {
-        let hex = |text: &str| text.len() >= 32 && text.as_bytes()[..32].iter().all(u8::is_ascii_hexdigit);
-        if let Some(prefix) = PREFIXES.iter().find(|prefix| rest.strip_prefix(**prefix).is_some_and(hex)) {
-            let id = &rest[..prefix.len() + 32];
-            let mut seen = seen.lock().unwrap();
-            if !seen.iter().any(|known| known == id) {
-                seen.push(id.to_owned());
-            }
-            let of_kind: Vec<_> = seen.iter().filter(|known| known.starts_with(prefix)).collect();
-            let number = of_kind.iter().position(|known| *known == id).unwrap() + 1;
-            out.push_str(&format!("{prefix}{number}"));
-            rest = &rest[id.len()..];
-        } else if hex(rest) {
-            out.push_str("<hex>");
-            rest = &rest[32..];
-        } else if rest.starts_with("\"2026-") {
-            out.push_str("\"<time>");
-            rest = &rest[rest[1..].find('"').unwrap() + 1..];
-        } else if let Some(behind) = rest.strip_prefix("\"seq\":") {
-            out.push_str("\"seq\":<seq>");
-            rest = behind.trim_start_matches(|c: char| c.is_ascii_digit());
-        } else {
-            let first = rest.chars().next().unwrap();
-            out.push(first);
-            rest = &rest[first.len_utf8()..];
-        }
-    }
-    out
 }

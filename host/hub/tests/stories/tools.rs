@@ -4,9 +4,10 @@ use berth_core::CoreError;
 use berth_core::operations::Finished;
 use berth_model::operation::OperationStatus;
 use berth_model::tool::ToolFailure;
+use berth_testkit::tidy;
 use serde_json::json;
 
-use crate::support::{Berth, tidy};
+use crate::support::Berth;
 
 fn add() -> serde_json::Value {
     json!([{ "tool_key": "math.add", "risk_level": "read", "input_schema": { "type": "object" } }])

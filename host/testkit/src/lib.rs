@@ -1,0 +1,14 @@
+//! What the stories of several crates are told on: databases, a clock and ids that tests own, and a form of answers
+//! that snapshots can hold. Only tests depend on this crate, and a failed set-up is a failed test: it panics.
+
+#![allow(clippy::unwrap_used, clippy::missing_panics_doc, reason = "a failed set-up is a failed test")]
+
+mod database;
+mod quiet;
+mod time;
+mod wire;
+
+pub use database::on_each_database;
+pub use quiet::{NoEndpoints, NoPlugins};
+pub use time::{CountedIds, SteppedClock};
+pub use wire::tidy;

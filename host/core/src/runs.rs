@@ -7,7 +7,7 @@ use berth_model::{RunId, SessionId};
 use crate::bus::EventStream;
 use crate::core::lock;
 use crate::port::store::{EventScope, RunFilter};
-use crate::run::finish;
+use crate::run::finish::{self, stream_id, turn_id};
 use crate::{Core, CoreError};
 
 /// The most events of one page.
@@ -64,16 +64,29 @@ impl Core {
         lock(&self.0.running).get(&id).map(|working| working.cancel.cancel()).is_some()
     }
 
-    /// Stops the run that is at work in a session's thread, else the next in line. Fails with `session_not_found`.
-    pub async fn stop_session(&self, id: SessionId) -> Result<bool, CoreError> {
+    /// Stops the run that is at work in a session's thread, else the next in line; false when there is none. With a turn
+    /// or a stream only the run that tells its events under these.
+    ///
+    /// Fails with `session_not_found`.
+    pub async fn stop_session(
+        &self,
+        id: SessionId,
+        turn: Option<&str>,
+        stream: Option<&str>,
+    ) -> Result<bool, CoreError> {
         let mut tx = self.0.store.read().await?;
         let session = tx.lookup_session(id).await?;
         let session = session.ok_or_else(|| CoreError::NotFound { kind: "session", id: id.to_string() })?;
         let filter = RunFilter { thread: Some(session.thread), limit: 20, ..RunFilter::default() };
         let runs = tx.list_runs(&filter).await?;
         drop(tx);
+        let is_meant = |run: &Run| {
+            !run.status.is_final()
+                && turn.is_none_or(|turn| turn == turn_id(run))
+                && stream.is_none_or(|stream| stream == stream_id(run))
+        };
         // Oldest first: the one at work before those that wait behind it.
-        for run in runs.into_iter().rev().filter(|run| !run.status.is_final()) {
+        for run in runs.into_iter().rev().filter(is_meant) {
             if self.stop_run(run.id).await? {
                 return Ok(true);
             }

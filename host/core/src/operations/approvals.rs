@@ -132,7 +132,14 @@ impl Core {
         Ok(self.0.store.read().await?.list_approvals(status).await?)
     }
 
-    /// Answers an approval. Fails with `approval_not_found`, or `approval_decided` when it has an answer already.
+    /// Fails with `approval_not_found`.
+    pub async fn approval(&self, id: ApprovalId) -> Result<Approval, CoreError> {
+        known_approval(&mut *self.0.store.read().await?, id).await
+    }
+
+    /// Answers an approval. The operation comes back as the answer leaves it: `queued` to go on, or `rejected`.
+    ///
+    /// Fails with `approval_not_found`, or `approval_decided` when it has an answer already.
     pub async fn decide_approval(
         &self,
         id: ApprovalId,
@@ -151,8 +158,15 @@ impl Core {
             return Err(CoreError::Conflict { code: "approval_decided", message });
         }
         let operation = tx.lookup_operation(approval.operation).await?;
-        let operation = operation
+        let mut operation = operation
             .ok_or_else(|| CoreError::NotFound { kind: "operation", id: approval.operation.to_string() })?;
+        if approve {
+            operation.status = OperationStatus::Queued;
+            tx.set_operation_status(operation.id, operation.status, self.now()).await?;
+        } else {
+            // The call that waits stores its end itself, with the reason and among the events of its run.
+            operation.status = OperationStatus::Rejected;
+        }
         tx.commit().await?;
         if let Some(waiter) = lock(&self.0.waiting).get(&id) {
             waiter.send_replace(true);

@@ -4,7 +4,7 @@ use berth_model::event::EventType;
 use berth_model::message::{Message, MessageStatus, Role};
 use berth_model::run::{Run, RunFailure, RunStatus};
 use berth_model::{JsonMap, MessageId, RunId};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::leftovers;
 use crate::core::object;
@@ -176,11 +176,11 @@ pub(crate) fn place(run: &Run) -> JsonMap {
 }
 
 /// A run is one turn; its number in 32 hex digits.
-fn turn_id(run: &Run) -> String {
+pub(crate) fn turn_id(run: &Run) -> String {
     run.id.uuid().simple().to_string()
 }
 
 /// Each attempt at a turn is a stream of its own.
-fn stream_id(run: &Run) -> Value {
-    json!(format!("{}-{}", run.id.uuid().simple(), run.attempt))
+pub(crate) fn stream_id(run: &Run) -> String {
+    format!("{}-{}", run.id.uuid().simple(), run.attempt)
 }

@@ -5,10 +5,10 @@ use std::time::Duration;
 use berth_core::CoreConfig;
 use berth_core::operations::Ask;
 use berth_core::port::model::ChatMessage;
-use berth_model::WorkspaceId;
 use berth_model::approval::ApprovalStatus;
 use berth_model::event::EventType;
 use berth_model::run::RunStatus;
+use berth_model::{EndpointId, WorkspaceId};
 use serde_json::{Value, json};
 
 use crate::harness::{Harness, Piece, on_each};
@@ -91,14 +91,42 @@ async fn a_call_waits_for_its_approval_and_runs_once_it_is_given() {
             assert_eq!(berth.core.run(run).await.unwrap().status, RunStatus::WaitingForApproval);
             let open = berth.core.list_approvals(Some(ApprovalStatus::Pending)).await.unwrap();
 
-            berth.core.decide_approval(open[0].id, approve, "so it is".to_owned()).await.unwrap();
+            let decided = berth.core.decide_approval(open[0].id, approve, "so it is".to_owned()).await.unwrap();
 
+            assert_eq!(decided.1.status.as_str(), if approve { "queued" } else { "rejected" });
+            assert_eq!(berth.core.approval(open[0].id).await.unwrap(), decided.0);
             berth.until_end(run).await;
+            let ended = berth.core.operation(open[0].operation).await.unwrap();
+            assert_eq!(ended.status.as_str(), if approve { "succeeded" } else { "rejected" });
             assert_eq!(berth.plugins.calls.lock().unwrap().len(), runs);
             assert_eq!(results(&berth)[0].2, !approve);
             let again = berth.core.decide_approval(open[0].id, true, String::new()).await.unwrap_err();
             assert_eq!(again.code(), "approval_decided");
         }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn stopping_a_reply_by_the_name_of_another_turn_stops_nothing() {
+    on_each(async |berth| {
+        berth.model.round(vec![Piece::Call("notes_erase", json!({}))]);
+        let thread = berth.thread().await;
+        let endpoint = EndpointId::fixed("desktop.ui");
+        let session = berth.core.create_session(thread, endpoint, None).await.unwrap().id;
+        let run = berth.post(thread, "go", None).await.unwrap().run.unwrap();
+        let told = berth.until(run, &[EventType::ApprovalRequired]).await;
+        let turn = run.uuid().simple().to_string();
+        let stream = format!("{turn}-1");
+        let other = "0".repeat(32);
+
+        for (turn, stream) in [(Some(&other), None), (None, Some(&other)), (Some(&turn), Some(&other))] {
+            let (turn, stream) = (turn.map(String::as_str), stream.map(String::as_str));
+            assert!(!berth.core.stop_session(session, turn, stream).await.unwrap());
+        }
+
+        assert!(berth.core.stop_session(session, Some(&turn), Some(&stream)).await.unwrap(), "{told:?}");
+        assert_eq!(berth.until_end(run).await.last().unwrap().event.kind, EventType::RunCancelled);
     })
     .await;
 }

@@ -56,7 +56,7 @@ pub(crate) async fn call(core: &Core, call: &ToolCall) -> Result<ToolOutcome, To
         "core_status" => {
             let status = core.status().await;
             Ok(ToolOutcome::ok(json!({
-                "database": { "kind": status.store.kind, "ok": status.store.ok },
+                "database": { "kind": status.store.kind, "ok": status.store.is_ok() },
                 "model": { "provider": status.model.provider, "model": status.model.model },
                 "runs": status.runs,
                 "plugin_tools": status.tools,

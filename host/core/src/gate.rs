@@ -17,8 +17,10 @@ pub struct Request<'a> {
 /// Who has agreed to this very call. Never an argument that a model writes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Consent {
-    /// Nobody yet.
+    /// Nobody yet; a person is asked where the tool wants it.
     None,
+    /// Nobody, and nobody is to be asked: who calls comes back with a yes where the tool wants one.
+    Missing,
     /// The owner asked for the call, or approved it, or an operator's grant names the tool.
     Given,
 }
@@ -53,7 +55,19 @@ pub fn decide(request: &Request<'_>) -> Verdict {
             format!("{} changes something, and this run only reads", tool.name),
         );
     }
-    if tool.requires_confirmation && request.consent == Consent::None { Verdict::Ask } else { Verdict::Pass }
+    match request.consent {
+        Consent::None if tool.requires_confirmation => Verdict::Ask,
+        Consent::Missing if tool.requires_confirmation => {
+            let message = format!("{} wants a confirmation", tool.name);
+            let details = json!({
+                "tool": tool.name.as_str(), "workspace_id": request.workspace.id.as_str(),
+                "risk_level": tool.risk.as_str(),
+            });
+            let failure = ToolFailure::new("tool_confirmation_required", message, Blame::Caller);
+            Verdict::Refuse(failure.with_details(details))
+        }
+        Consent::None | Consent::Missing | Consent::Given => Verdict::Pass,
+    }
 }
 
 #[cfg(test)]
@@ -126,6 +140,8 @@ mod tests {
             ("tool_readonly_violation", true, &open, &write, Consent::Given, true),
             ("ask", true, &open, &asked, Consent::None, true),
             ("pass", true, &open, &asked, Consent::Given, true),
+            ("tool_confirmation_required", true, &open, &asked, Consent::Missing, true),
+            ("pass", true, &open, &write, Consent::Missing, false),
         ] {
             let verdict = decide(&Request { actor_known, workspace, tool, consent, read_only });
             assert_eq!(code(&verdict), expected);

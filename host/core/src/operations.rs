@@ -141,7 +141,7 @@ impl Core {
             target: ask.target.clone(),
             origin: ask.origin.clone(),
             endpoints_only: ask.endpoints_only,
-            consented: ask.consent == Consent::Given,
+            consented: ask.consent != Consent::None,
         };
         let route = self.route(&mut *tx, &place, &wanted).await?;
         let verdict = gate::decide(&gate::Request {

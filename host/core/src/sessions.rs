@@ -138,6 +138,12 @@ impl Core {
         let inferred = conversation.endpoint.as_str().split_once('.').map_or("external", |(head, _)| head);
         let provider =
             if conversation.provider_type.is_empty() { inferred } else { &conversation.provider_type };
+        if provider == "core" {
+            return Err(CoreError::Forbidden {
+                code: "core_endpoint_reserved",
+                message: format!("{} would belong to Core", conversation.endpoint),
+            });
+        }
         let kind = if conversation.endpoint_type.is_empty() {
             format!("{provider}_ui")
         } else {

@@ -48,6 +48,15 @@ pub(crate) fn translate(error: sqlx::Error) -> StoreError {
     }
 }
 
+/// What a health check tells of `error`: no address and no path.
+pub(crate) fn problem(error: &StoreError) -> String {
+    match error {
+        StoreError::Unavailable { message, .. } => message.clone(),
+        StoreError::DiskFull { .. } => "its disk is full".to_owned(),
+        _ => "it refuses the simplest statement".to_owned(),
+    }
+}
+
 fn unavailable(error: sqlx::Error) -> StoreError {
     let message = match &error {
         sqlx::Error::PoolTimedOut => "no connection became free in time",

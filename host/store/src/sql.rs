@@ -13,7 +13,7 @@ use sqlx::migrate::{MigrateError, Migrator};
 use sqlx::{Any, AnyConnection, AnyPool, Executor, Transaction};
 
 use crate::DatabaseUrl;
-use crate::error::translate;
+use crate::error::{problem, translate};
 
 static MIGRATIONS: Migrator = sqlx::migrate!("../../migrations");
 
@@ -261,12 +261,18 @@ impl Store for SqlStore {
         };
         let statement = sqlx::query("SELECT 1").fetch_one(&self.readers);
         let answer = tokio::time::timeout(HEALTH_TIMEOUT, statement).await;
-        match &answer {
-            Ok(Ok(_)) => {}
-            Ok(Err(error)) => tracing::warn!(%error, "the database does not answer"),
-            Err(_) => tracing::warn!(waited = ?HEALTH_TIMEOUT, "the database does not answer in time"),
-        }
-        StoreHealth { kind, schema_version: newest(), ok: matches!(answer, Ok(Ok(_))) }
+        let problem = match answer {
+            Ok(Ok(_)) => None,
+            Ok(Err(error)) => {
+                tracing::warn!(%error, "the database does not answer");
+                Some(problem(&translate(error)))
+            }
+            Err(_) => {
+                tracing::warn!(waited = ?HEALTH_TIMEOUT, "the database does not answer in time");
+                Some(format!("it took longer than {} s", HEALTH_TIMEOUT.as_secs()))
+            }
+        };
+        StoreHealth { kind, schema_version: newest(), problem }
     }
 }
 

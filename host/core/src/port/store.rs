@@ -65,7 +65,14 @@ pub trait Store: Send + Sync {
 pub struct StoreHealth {
     pub kind: &'static str,
     pub schema_version: i64,
-    pub ok: bool,
+    /// Why no statement goes through; `None` when one just did. Without addresses and paths.
+    pub problem: Option<String>,
+}
+
+impl StoreHealth {
+    pub fn is_ok(&self) -> bool {
+        self.problem.is_none()
+    }
 }
 
 /// A transaction with every repository.

@@ -91,7 +91,8 @@ async fn a_call_waits_for_its_approval_and_runs_once_it_is_given() {
             assert_eq!(berth.core.run(run).await.unwrap().status, RunStatus::WaitingForApproval);
             let open = berth.core.list_approvals(Some(ApprovalStatus::Pending)).await.unwrap();
 
-            let decided = berth.core.decide_approval(open[0].id, approve, "so it is".to_owned()).await.unwrap();
+            let decided =
+                berth.core.decide_approval(open[0].id, approve, "so it is".to_owned()).await.unwrap();
 
             assert_eq!(decided.1.status.as_str(), if approve { "queued" } else { "rejected" });
             assert_eq!(berth.core.approval(open[0].id).await.unwrap(), decided.0);

@@ -45,7 +45,7 @@ async fn a_full_disk_is_said_and_nothing_stored_is_lost() {
     tx.commit().await.unwrap();
     assert_eq!(fixture.read().await.list_messages(thread.id, None).await.unwrap(), [small]);
     execute(&fixture.raw(), "PRAGMA integrity_check").await;
-    assert!(fixture.store.health().await.ok);
+    assert!(fixture.store.health().await.is_ok());
 }
 
 #[tokio::test]
@@ -55,8 +55,10 @@ async fn a_path_with_odd_characters_names_that_file() {
 
     let store = SqlStore::open(&DatabaseUrl::sqlite(&path)).await.unwrap();
 
-    assert!(store.health().await.ok);
+    assert!(store.health().await.is_ok());
     assert!(path.is_file());
+    store.close().await;
+    assert_eq!(store.health().await.problem.as_deref(), Some("it was closed"));
 }
 
 #[tokio::test]

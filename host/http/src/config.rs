@@ -9,7 +9,7 @@ use crate::token::AccessToken;
 pub struct HttpConfig {
     /// What every request but `GET /health` must carry.
     pub token: AccessToken,
-    /// Pages of these origins may read answers (CORS); none by default.
+    /// Pages of these origins may ask, besides the host's own ones and those of this machine; none by default.
     pub origins: Vec<String>,
     pub limits: BodyLimits,
     /// Event streams that may be open at the same time; one more is answered with 503.
@@ -18,6 +18,8 @@ pub struct HttpConfig {
     pub keep_alive: Duration,
     /// How long a request body may take to arrive.
     pub body_within: Duration,
+    /// How long a route may take that waits for the database alone; calls of tools have their own limits.
+    pub answer_within: Duration,
     pub build: BuildInfo,
 }
 
@@ -31,6 +33,7 @@ impl HttpConfig {
             max_event_streams: 256,
             keep_alive: Duration::from_secs(15),
             body_within: Duration::from_secs(30),
+            answer_within: Duration::from_secs(60),
             build: BuildInfo::default(),
         }
     }

@@ -75,10 +75,10 @@ impl ApiError {
         Self { status, category, code, message, retryable: false, details: JsonMap::new() }
     }
 
-    /// 404 `<kind>_not_found`.
-    pub(crate) fn not_found(kind: &str, id: &str) -> Self {
+    /// 404, naming what is not there.
+    pub(crate) fn not_found(code: impl Into<Cow<'static, str>>, kind: &str, id: &str) -> Self {
         let id: String = id.chars().take(255).collect();
-        Self::new(StatusCode::NOT_FOUND, format!("{kind}_not_found"), format!("unknown {kind}: {id}"))
+        Self::new(StatusCode::NOT_FOUND, code, format!("unknown {kind}: {id}"))
     }
 
     /// 422 `invalid_request`, naming the field and what is wrong with it.
@@ -176,7 +176,7 @@ impl IntoResponse for ApiError {
 impl From<CoreError> for ApiError {
     fn from(error: CoreError) -> Self {
         match error {
-            CoreError::NotFound { kind, id } => Self::not_found(kind, &id),
+            CoreError::NotFound { kind, id } => Self::not_found(format!("{kind}_not_found"), kind, &id),
             // Core's own checks begin with the name of the field.
             CoreError::Invalid { code: "invalid_request", message } => match message.split_once(' ') {
                 Some((field, reason)) => Self::invalid(field, reason),

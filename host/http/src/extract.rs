@@ -1,46 +1,57 @@
 //! What a request carries, read once at the edge.
 
+use std::fmt::Display;
 use std::str::FromStr;
 
 use axum::extract::{FromRequest, FromRequestParts, Query, RawPathParams, Request};
 use axum::http::request::Parts;
 use axum::http::{StatusCode, header};
 use berth_model::{
-    ApprovalId, GrantId, IdError, OperationId, PluginId, RunId, SessionId, ThreadId, WorkspaceId,
+    ApprovalId, EndpointId, GrantId, IdError, OperationId, PluginId, RunId, SessionId, ThreadId, WorkspaceId,
 };
 use futures::StreamExt;
-use serde::de::DeserializeOwned;
-use serde_json::json;
+use serde::de::{DeserializeOwned, IgnoredAny};
+use serde_json::{Value, json};
 
 use crate::error::ApiError;
 use crate::state::HttpState;
 
 /// An id that a path or a body may name.
 pub(crate) trait Named: FromStr<Err = IdError> {
-    /// The word before `_not_found`.
+    /// What it names, in messages.
     const KIND: &'static str;
+    /// The code of an id that names nothing.
+    const NOT_FOUND: &'static str;
 }
 
 macro_rules! named {
-    ($($id:ident = $kind:literal),+ $(,)?) => {
-        $(impl Named for $id { const KIND: &'static str = $kind; })+
+    ($($id:ident = $kind:literal, $code:literal;)+) => {
+        $(impl Named for $id {
+            const KIND: &'static str = $kind;
+            const NOT_FOUND: &'static str = $code;
+        })+
     };
 }
 
 named!(
-    ThreadId = "thread",
-    SessionId = "session",
-    RunId = "run",
-    OperationId = "operation",
-    ApprovalId = "approval",
-    WorkspaceId = "workspace",
-    PluginId = "plugin",
-    GrantId = "grant",
+    ThreadId = "thread", "thread_not_found";
+    SessionId = "session", "session_not_found";
+    RunId = "run", "run_not_found";
+    OperationId = "operation", "operation_not_found";
+    ApprovalId = "approval", "approval_not_found";
+    WorkspaceId = "workspace", "workspace_not_found";
+    PluginId = "plugin", "PLUGIN_NOT_FOUND";
+    GrantId = "grant", "GRANT_NOT_FOUND";
 );
+
+/// The refusal of an id that names nothing of its kind.
+fn unknown<T: Named>(text: &str) -> ApiError {
+    ApiError::not_found(T::NOT_FOUND, T::KIND, text)
+}
 
 /// Reads an id; what is no id names nothing, so it is not found.
 pub(crate) fn id<T: Named>(text: &str) -> Result<T, ApiError> {
-    text.trim().parse().map_err(|_| ApiError::not_found(T::KIND, text))
+    text.trim().parse().map_err(|_| unknown::<T>(text))
 }
 
 /// Reads an id that need not be there; an empty text is none.
@@ -53,6 +64,33 @@ pub(crate) fn filled(text: Option<String>) -> Option<String> {
     text.map(|text| text.trim().to_owned()).filter(|text| !text.is_empty())
 }
 
+/// A text that need not be there, of at most `most` characters.
+pub(crate) fn short(field: &str, text: Option<String>, most: usize) -> Result<Option<String>, ApiError> {
+    let text = filled(text);
+    if text.as_ref().is_some_and(|text| text.chars().count() > most) {
+        return Err(ApiError::invalid(field, format!("must have at most {most} characters")));
+    }
+    Ok(text)
+}
+
+/// An endpoint's id in a body, which need not be known yet.
+pub(crate) fn endpoint_id(text: &str) -> Result<EndpointId, ApiError> {
+    EndpointId::new(text).map_err(|error| ApiError::invalid("endpoint_id", error.to_string()))
+}
+
+/// A word of a body or a query that must be one of `all`.
+pub(crate) fn word<T: FromStr + Display>(
+    field: &str,
+    text: Option<String>,
+    all: &[T],
+) -> Result<Option<T>, ApiError> {
+    let wrong = |_| {
+        let words: Vec<_> = all.iter().map(ToString::to_string).collect();
+        ApiError::invalid(field, format!("must be one of {}", words.join(", ")))
+    };
+    filled(text).map(|text| text.parse().map_err(wrong)).transpose()
+}
+
 /// The id in the path; the routes have one each.
 pub(crate) struct Id<T>(pub T);
 
@@ -60,11 +98,27 @@ impl<T: Named> FromRequestParts<HttpState> for Id<T> {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, state: &HttpState) -> Result<Self, ApiError> {
-        let params = RawPathParams::from_request_parts(parts, state).await;
-        let params = params.map_err(|_| ApiError::not_found(T::KIND, ""))?;
-        let (_, text) = params.iter().next().ok_or_else(ApiError::internal)?;
-        id(text).map(Self)
+        let text = segment(parts, state).await?;
+        id(&text.ok_or_else(|| unknown::<T>(""))?).map(Self)
     }
+}
+
+/// The same as it was sent, for a route that answers whatever it is; what is no text is empty.
+pub(crate) struct Segment(pub String);
+
+impl FromRequestParts<HttpState> for Segment {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &HttpState) -> Result<Self, ApiError> {
+        Ok(Self(segment(parts, state).await?.unwrap_or_default().trim().to_owned()))
+    }
+}
+
+/// The one parameter of the path; `None` when it is no text.
+async fn segment(parts: &mut Parts, state: &HttpState) -> Result<Option<String>, ApiError> {
+    let Ok(params) = RawPathParams::from_request_parts(parts, state).await else { return Ok(None) };
+    let (name, text) = params.iter().next().ok_or_else(ApiError::internal)?;
+    if text.contains('\0') { Err(has_nul(name)) } else { Ok(Some(text.to_owned())) }
 }
 
 /// The query of a request; a wrong one is 422 and names the parameter.
@@ -80,8 +134,22 @@ impl<T: DeserializeOwned> FromRequestParts<HttpState> for Params<T> {
             let (field, reason) = text.split_once(": ").unwrap_or(("", text));
             ApiError::invalid(field, reason)
         })?;
-        Ok(Self(params))
+        match parts.uri.query().filter(|query| query.contains("%00")) {
+            Some(query) => Err(has_nul(nul_parameter(query))),
+            None => Ok(Self(params)),
+        }
     }
+}
+
+/// The parameter whose value has a NUL, as far as it can be told.
+fn nul_parameter(query: &str) -> &str {
+    let pair = query.split('&').find(|pair| pair.contains("%00")).unwrap_or_default();
+    pair.split('=').next().unwrap_or_default()
+}
+
+/// PostgreSQL has no NUL in a text, so no text of ours may have one, whatever the database.
+fn has_nul(field: &str) -> ApiError {
+    ApiError::bad_request("nul_character", format!("{field} has a NUL character")).with("field", json!(field))
 }
 
 /// The limit of a route that has its own, in bytes.
@@ -144,6 +212,18 @@ async fn read(request: Request, limit: usize) -> Result<Vec<u8>, ApiError> {
 fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
     // A request without any field may leave the body out.
     let bytes = if bytes.is_empty() { b"{}" } else { bytes };
+    // JSON has a NUL in this form alone.
+    if bytes.windows(6).any(|six| six == br"\u0000")
+        && let Ok(value) = serde_json::from_slice::<Value>(bytes)
+        && let Some(field) = nul_field(&value)
+    {
+        return Err(has_nul(&field));
+    }
+    // A list would be read as the fields in their order.
+    if !bytes.trim_ascii_start().starts_with(b"{") {
+        let wrong = |_| ApiError::invalid("body", "must be a JSON object");
+        return Err(serde_json::from_slice::<IgnoredAny>(bytes).map_or_else(|error| no_json(&error), wrong));
+    }
     let mut reader = serde_json::Deserializer::from_slice(bytes);
     let value = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
         let path = error.path().to_string();
@@ -152,6 +232,26 @@ fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
     })?;
     reader.end().map_err(|error| no_json(&error))?;
     Ok(value)
+}
+
+/// Where the first NUL of a body is. What goes to a tool belongs to the tool, and may have one.
+fn nul_field(body: &Value) -> Option<String> {
+    let fields = body.as_object()?;
+    fields.iter().filter(|(key, _)| *key != "arguments").find_map(|(key, value)| nul_below(key, value))
+}
+
+fn nul_below(path: &str, value: &Value) -> Option<String> {
+    match value {
+        _ if path.contains('\0') => Some(path.replace('\0', "\u{fffd}")),
+        Value::String(text) => text.contains('\0').then(|| path.to_owned()),
+        Value::Array(items) => {
+            items.iter().enumerate().find_map(|(at, item)| nul_below(&format!("{path}[{at}]"), item))
+        }
+        Value::Object(fields) => {
+            fields.iter().find_map(|(key, item)| nul_below(&format!("{path}.{key}"), item))
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) => None,
+    }
 }
 
 fn no_json(error: &serde_json::Error) -> ApiError {
@@ -167,7 +267,7 @@ fn wrong_field(path: &str, error: &serde_json::Error) -> ApiError {
         let at = if path == "." { field.to_owned() } else { format!("{path}.{field}") };
         return ApiError::invalid(&at, "is required");
     }
-    if path == "." { ApiError::invalid("body", reason) } else { ApiError::invalid(path, reason) }
+    ApiError::invalid(path, reason)
 }
 
 /// The reason without its place, and not longer than a message should be.
@@ -203,12 +303,9 @@ mod tests {
                 "invalid_request",
                 "inner[1]: invalid type: string \"x\", expected u8",
             ),
-            (
-                r#""text""#,
-                422,
-                "invalid_request",
-                "body: invalid type: string \"text\", expected struct Wanted",
-            ),
+            (r#""text""#, 422, "invalid_request", "body: must be a JSON object"),
+            (r#"["a"]"#, 422, "invalid_request", "body: must be a JSON object"),
+            ("nul", 400, "invalid_json", "the body is no JSON: EOF while parsing a value at line 1 column 3"),
             ("{", 400, "invalid_json", "the body is no JSON: EOF while parsing an object at line 1 column 1"),
             (
                 r#"{"name":"a"} x"#,
@@ -220,6 +317,22 @@ mod tests {
             let error = parse::<Wanted>(body.as_bytes()).unwrap_err();
             assert_eq!((error.status.as_u16(), error.code.as_ref()), (status, code), "{body}");
             assert_eq!(error.message, message, "{body}");
+        }
+    }
+
+    #[test]
+    fn a_nul_is_found_wherever_it_is_and_left_to_tools() {
+        for (body, field) in [
+            (r#"{"name":"a\u0000"}"#, Some("name")),
+            (r#"{"name":"a","meta":{"x":[1,"\u0000"]}}"#, Some("meta.x[1]")),
+            (r#"{"name":"a","meta":{"k\u0000":1}}"#, Some("meta.k\u{fffd}")),
+            (r#"{"name":"a","arguments":{"text":"\u0000"}}"#, None),
+            (r#"{"name":"a\\u0000"}"#, None),
+        ] {
+            let error = parse::<Wanted>(body.as_bytes()).err();
+            let told =
+                error.as_ref().map(|error| (error.code.as_ref(), error.details["field"].as_str().unwrap()));
+            assert_eq!(told, field.map(|field| ("nul_character", field)), "{body}");
         }
     }
 

@@ -1,13 +1,17 @@
 //! `GET /openapi.json`.
 
-use axum::routing::get;
-use axum::{Json, Router};
+use axum::Extension;
+use axum::body::Bytes;
+use axum::http::header;
+use axum::response::IntoResponse;
 use utoipa::openapi::path::Operation;
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::openapi::{
-    Content, InfoBuilder, OpenApi, OpenApiBuilder, PathItem, Ref, ResponseBuilder, SecurityRequirement,
+    Content, InfoBuilder, OpenApi, OpenApiBuilder, PathItem, Ref, RefOr, ResponseBuilder, SecurityRequirement,
 };
 use utoipa::{PartialSchema, ToSchema};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 use crate::config::BuildInfo;
 use crate::error::{Category, ErrorBody, ErrorEnvelope};
@@ -24,13 +28,28 @@ pub(crate) fn base(build: &BuildInfo) -> OpenApi {
     OpenApiBuilder::new().info(info).build()
 }
 
-/// The finished document, behind the token like everything else.
-pub(crate) fn route(mut described: OpenApi, state: &HttpState) -> Router<HttpState> {
+/// The finished document, as it is answered.
+#[derive(Debug, Clone)]
+pub(crate) struct Document(Bytes);
+
+/// Behind the token like everything else.
+pub(crate) fn routes() -> OpenApiRouter<HttpState> {
+    OpenApiRouter::new().routes(routes!(show))
+}
+
+/// Finishes the description of all routes.
+pub(crate) fn document(mut described: OpenApi) -> Document {
     finish(&mut described);
-    let body = serde_json::to_value(&described).unwrap_or_default();
-    Router::new()
-        .route("/openapi.json", get(async move || Json(body.clone())))
-        .route_layer(axum::middleware::from_fn_with_state(state.clone(), crate::layer::auth::require))
+    Document(serde_json::to_vec(&described).unwrap_or_default().into())
+}
+
+/// This description, in OpenAPI 3.1.
+#[utoipa::path(
+    get, path = "/openapi.json", tag = "about",
+    responses((status = 200, description = "The description of every route", body = Object)),
+)]
+async fn show(Extension(document): Extension<Document>) -> impl IntoResponse {
+    ([(header::CONTENT_TYPE, "application/json")], document.0)
 }
 
 /// Adds what all routes have in common: the token and the form of a failure.
@@ -51,6 +70,7 @@ fn finish(described: &mut OpenApi) {
     );
     for (path, item) in &mut described.paths.paths {
         for operation in operations(item) {
+            name(operation);
             let failure = ResponseBuilder::new()
                 .description("A failure")
                 .content("application/json", Content::new(Some(Ref::from_schema_name("ErrorEnvelope"))))
@@ -63,6 +83,20 @@ fn finish(described: &mut OpenApi) {
                     SecurityRequirement::new("api_key", none),
                 ]);
             }
+        }
+    }
+}
+
+/// Handlers of several files have the same name; an id is one operation's.
+fn name(operation: &mut Operation) {
+    let tag = operation.tags.iter().flatten().next();
+    operation.operation_id =
+        tag.zip(operation.operation_id.as_ref()).map(|(tag, handler)| format!("{tag}_{handler}"));
+    for response in operation.responses.responses.values_mut() {
+        if let RefOr::T(response) = response
+            && response.description.is_empty()
+        {
+            "The answer".clone_into(&mut response.description);
         }
     }
 }

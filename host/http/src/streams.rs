@@ -14,6 +14,7 @@ use berth_core::EventStream;
 use berth_core::port::store::EventScope;
 use berth_model::event::LiveEvent;
 use futures::{Stream, StreamExt, stream};
+use serde_json::json;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio_util::sync::CancellationToken;
 
@@ -49,6 +50,25 @@ struct Feed {
     _place: OwnedSemaphorePermit,
 }
 
+impl Feed {
+    /// The next line, and whether another one follows.
+    async fn next(&mut self) -> Option<(Event, bool)> {
+        let next = tokio::select! {
+            biased;
+            () = self.stop.cancelled() => return closed("host_stopping", "the host stops"),
+            next = self.events.next() => next,
+        };
+        match next {
+            Ok(Some(event)) => written(&event).map(|event| (event, true)),
+            Ok(None) => closed("host_stopping", "the host stops"),
+            Err(error) => {
+                tracing::warn!(error = &error as &dyn std::error::Error, "an event stream ends early");
+                closed("store_unavailable", "the stored events cannot be read now")
+            }
+        }
+    }
+}
+
 fn follow(
     events: EventStream,
     stop: CancellationToken,
@@ -57,22 +77,19 @@ fn follow(
     // An id without data tells nothing, but whoever is cut off before the first event can resume here.
     let here = Event::default().id(events.cursor().to_string()).retry(COME_BACK);
     let feed = Feed { events, stop, _place: place };
-    let live = stream::unfold(feed, |mut feed| async move {
-        let next = tokio::select! {
-            biased;
-            () = feed.stop.cancelled() => return None,
-            next = feed.events.next() => next,
-        };
-        match next {
-            Ok(Some(event)) => written(&event).map(|event| (Ok(event), feed)),
-            Ok(None) => None,
-            Err(error) => {
-                tracing::warn!(%error, "an event stream ends early; its client resumes");
-                None
-            }
-        }
+    let live = stream::unfold(Some(feed), |feed| async move {
+        let mut feed = feed?;
+        let (event, goes_on) = feed.next().await?;
+        Some((Ok(event), goes_on.then_some(feed)))
     });
     stream::once(async { Ok(here) }).chain(live)
+}
+
+/// The last line of a stream that the host ends. It has no id: the client resumes behind the event before it.
+fn closed(code: &str, message: &str) -> Option<(Event, bool)> {
+    let line = Event::default().event("stream.closed");
+    let line = line.json_data(json!({ "code": code, "message": message, "retryable": true }));
+    line.ok().map(|line| (line, false))
 }
 
 /// `None`, which ends the stream, when the event has no JSON form; no event of ours lacks one.

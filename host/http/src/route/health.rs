@@ -52,8 +52,7 @@ struct Health {
     build_info: Build,
     #[schema(value_type = Vec<Object>)]
     telemetry: Vec<Value>,
-    #[schema(value_type = Vec<Object>)]
-    errors: Vec<Value>,
+    errors: Vec<HealthError>,
     updated_at: String,
 }
 
@@ -82,6 +81,19 @@ struct Check {
     #[schema(value_type = Object)]
     metadata: Value,
     observed_at: String,
+}
+
+/// A check that failed.
+#[derive(Debug, Serialize, ToSchema)]
+struct HealthError {
+    check: String,
+    message: String,
+}
+
+impl HealthError {
+    fn of(check: &Check) -> Self {
+        Self { check: check.name.clone(), message: check.detail.clone() }
+    }
 }
 
 #[derive(Debug, Serialize, ToSchema)]
@@ -123,12 +135,13 @@ impl Health {
     fn new(state: &HttpState, core: &Status, plugins: &PluginHealth) -> Self {
         let now = state.core().now().to_string();
         let checks = checks(core, plugins, &now);
-        let ready = core.ready && core.store.ok && !core.stopping;
+        let ready = core.ready && core.store.is_ok() && !core.stopping;
+        let errors = checks.iter().filter(|check| check.status == "error").map(HealthError::of).collect();
         let degraded = checks.iter().any(|check| check.status == "degraded");
         let status = match () {
             () if core.stopping => "stopping",
             () if !core.ready => "starting",
-            () if !core.store.ok => "error",
+            () if !core.store.is_ok() => "error",
             () if degraded => "degraded",
             () => "ready",
         };
@@ -175,7 +188,7 @@ impl Health {
                 commit: build.commit.clone(),
             },
             telemetry: Vec::new(),
-            errors: Vec::new(),
+            errors,
             updated_at: now,
         }
     }
@@ -190,7 +203,10 @@ fn checks(core: &Status, plugins: &PluginHealth, now: &str) -> Vec<Check> {
         observed_at: now.to_owned(),
     };
     let store = &core.store;
-    let (database, said) = if store.ok { ("ok", "answers") } else { ("error", "does not answer") };
+    let (database, said) = match &store.problem {
+        None => ("ok", "answers".to_owned()),
+        Some(problem) => ("error", format!("does not answer: {problem}")),
+    };
     let plugin_status = if plugins.problem.is_some() || plugins.failed > 0 { "degraded" } else { "ok" };
     let plugin_detail = plugins.problem.clone().unwrap_or_else(|| {
         format!("{} of {} ready, {} failed", plugins.ready, plugins.installed, plugins.failed)

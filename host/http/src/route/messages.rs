@@ -4,7 +4,7 @@ use axum::Json;
 use axum::extract::{Extension, State};
 use berth_core::messages::{Accepted, NewMessage};
 use berth_model::message::{Message, Role};
-use berth_model::{EndpointId, JsonMap, ThreadId};
+use berth_model::{JsonMap, ThreadId};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use utoipa::ToSchema;
@@ -15,7 +15,7 @@ use super::text;
 use super::threads::mode;
 use crate::config::BodyLimits;
 use crate::error::{Answer, ApiError};
-use crate::extract::{Body, BodyLimit, Id, filled, id, optional_id};
+use crate::extract::{Body, BodyLimit, Id, endpoint_id, filled, id, optional_id, short, word};
 use crate::state::HttpState;
 
 pub(crate) fn routes(limits: BodyLimits) -> OpenApiRouter<HttpState> {
@@ -116,25 +116,15 @@ async fn post(State(state): State<HttpState>, Body(body): Body<NewMessageBody>) 
 }
 
 fn read(body: NewMessageBody) -> Result<NewMessage, ApiError> {
-    let role = match filled(body.role) {
-        None => Role::User,
-        Some(word) => word.parse().map_err(|_| {
-            let words: Vec<_> = Role::ALL.iter().map(|role| role.as_str()).collect();
-            ApiError::invalid("role", format!("must be one of {}", words.join(", ")))
-        })?,
-    };
-    let endpoint = match filled(body.endpoint_id) {
-        Some(text) => {
-            Some(EndpointId::new(text).map_err(|error| ApiError::invalid("endpoint_id", error.to_string()))?)
-        }
-        None => None,
-    };
+    let endpoint = filled(body.endpoint_id).map(|text| endpoint_id(&text)).transpose()?;
     let mut metadata = body.metadata.unwrap_or_default();
     if let Some(word) = filled(body.preferred_mode) {
         metadata.insert("preferred_mode".to_owned(), json!(mode(Some(&word))));
     }
-    for (key, value) in [("endpoint_type", body.endpoint_type), ("display_name", body.display_name)] {
-        if let Some(value) = filled(value) {
+    for (key, value, most) in
+        [("endpoint_type", body.endpoint_type, 64), ("display_name", body.display_name, 255)]
+    {
+        if let Some(value) = short(key, value, most)? {
             metadata.entry(key).or_insert_with(|| json!(value));
         }
     }
@@ -144,7 +134,7 @@ fn read(body: NewMessageBody) -> Result<NewMessage, ApiError> {
             .map_or_else(|| optional_id(body.workspace_id.as_deref()), |place| Ok(Some(place)))?,
         session: optional_id(body.session_id.as_deref())?,
         endpoint,
-        role,
+        role: word("role", body.role, Role::ALL)?.unwrap_or(Role::User),
         content: body.content,
         endpoint_message_id: filled(body.endpoint_message_id),
         metadata,

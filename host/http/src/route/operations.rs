@@ -6,7 +6,7 @@ use berth_core::gate::Consent;
 use berth_core::operations::{Ask, Finished};
 use berth_model::approval::Approval;
 use berth_model::operation::Operation;
-use berth_model::{EndpointId, JsonMap, OperationId, SessionId, ThreadId, WorkspaceId};
+use berth_model::{JsonMap, OperationId, SessionId, ThreadId, WorkspaceId};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use utoipa::ToSchema;
@@ -16,7 +16,7 @@ use utoipa_axum::routes;
 use super::text;
 use crate::config::BodyLimits;
 use crate::error::{Answer, ApiError};
-use crate::extract::{Body, BodyLimit, Id, filled, id, optional_id};
+use crate::extract::{Body, BodyLimit, Id, endpoint_id, filled, id, optional_id};
 use crate::state::HttpState;
 
 pub(crate) fn routes(limits: BodyLimits) -> OpenApiRouter<HttpState> {
@@ -132,6 +132,8 @@ struct NewOperationBody {
     tool_id: Option<String>,
     #[schema(value_type = Option<Object>)]
     arguments: Option<JsonMap>,
+    /// Whether the owner has agreed to this very call; without it a tool that wants a confirmation is refused.
+    confirmed: Option<bool>,
 }
 
 /// Words of a target that leave the choice to the router.
@@ -172,12 +174,7 @@ fn read(body: NewOperationBody) -> Result<Ask, ApiError> {
     let tool = tool.ok_or_else(|| ApiError::bad_request("tool_key_required", "the call names no tool"))?;
     let kind = filled(Some(body.operation_type))
         .ok_or_else(|| ApiError::invalid("operation_type", "must not be empty"))?;
-    let origin = match filled(body.endpoint_id) {
-        Some(text) => {
-            Some(EndpointId::new(text).map_err(|error| ApiError::invalid("endpoint_id", error.to_string()))?)
-        }
-        None => None,
-    };
+    let origin = filled(body.endpoint_id).map(|text| endpoint_id(&text)).transpose()?;
     let session: Option<SessionId> = optional_id(body.session_id.as_deref())?;
     let target = filled(body.target_endpoint_id)
         .or_else(|| filled(body.execution_target).filter(|word| !ANY_TARGET.contains(&word.as_str())));
@@ -188,7 +185,7 @@ fn read(body: NewOperationBody) -> Result<Ask, ApiError> {
     ask.target = target;
     ask.title = filled(body.title).unwrap_or_default().chars().take(255).collect();
     ask.kind = kind.chars().take(64).collect();
-    ask.consent = Consent::Given;
+    ask.consent = if body.confirmed.unwrap_or(false) { Consent::Given } else { Consent::Missing };
     Ok(ask)
 }
 
@@ -200,7 +197,7 @@ fn read(body: NewOperationBody) -> Result<Ask, ApiError> {
 async fn show(State(state): State<HttpState>, Id(operation): Id<OperationId>) -> Answer<OperationView> {
     let operation = state.core().operation(operation).await?;
     let approval = match operation.approval {
-        Some(id) => state.core().list_approvals(None).await?.into_iter().find(|approval| approval.id == id),
+        Some(id) => Some(state.core().approval(id).await?),
         None => None,
     };
     Ok(Json(OperationView::new(operation, approval.as_ref())))

@@ -3,7 +3,6 @@
 use axum::Json;
 use axum::extract::State;
 use berth_core::CoreError;
-use berth_model::approval::ApprovalStatus;
 use berth_model::{ApprovalId, SessionId};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -11,7 +10,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::error::{Answer, ApiError};
-use crate::extract::{Body, Id, filled};
+use crate::extract::{Body, Id, filled, short};
 use crate::state::HttpState;
 
 pub(crate) fn routes() -> OpenApiRouter<HttpState> {
@@ -60,9 +59,9 @@ async fn confirm(
         operation_id: String::new(),
     };
     let Some(id) = approval_id(&body.request_id) else { return Ok(Json(result)) };
-    let pending = core.list_approvals(Some(ApprovalStatus::Pending)).await?;
-    let Some(approval) = pending.into_iter().find(|approval| approval.id == id) else {
-        return Ok(Json(result));
+    let approval = match core.approval(id).await {
+        Err(CoreError::NotFound { .. }) => return Ok(Json(result)),
+        approval => approval?,
     };
     let operation = core.operation(approval.operation).await?;
     if operation.session != Some(session) && operation.thread != Some(known.thread) {
@@ -131,6 +130,10 @@ async fn human_input(
 struct ReplyControlBody {
     /// `stop`, `append_guidance`, `regenerate` or `rollback`.
     action: String,
+    /// Stops this turn and no other, as its events name it.
+    turn_id: Option<String>,
+    /// The same for one attempt at a turn.
+    stream_id: Option<String>,
     /// The sender's own id of the wish.
     endpoint_request_id: Option<String>,
 }
@@ -162,8 +165,13 @@ async fn control(
     let action = body.action.trim().to_owned();
     let reason = match action.as_str() {
         "stop" => {
-            let stopped = state.core().stop_session(session).await?;
-            if stopped { "" } else { "no reply of this session is under way" }
+            let (turn, stream) = (filled(body.turn_id), filled(body.stream_id));
+            let stopped = state.core().stop_session(session, turn.as_deref(), stream.as_deref()).await?;
+            match (stopped, turn.or(stream)) {
+                (true, _) => "",
+                (false, None) => "no reply of this session is under way",
+                (false, Some(_)) => "this turn is not under way",
+            }
         }
         "append_guidance" | "regenerate" | "rollback" => {
             state.core().session(session).await?;
@@ -176,7 +184,8 @@ async fn control(
     };
     let accepted = reason.is_empty();
     Ok(Json(ReplyControlResult {
-        request_id: filled(body.endpoint_request_id).unwrap_or_else(|| state.new_id("req")),
+        request_id: short("endpoint_request_id", body.endpoint_request_id, 255)?
+            .unwrap_or_else(|| state.new_id("req")),
         session_id: session.to_string(),
         action,
         accepted,

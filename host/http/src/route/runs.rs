@@ -13,8 +13,8 @@ use utoipa_axum::routes;
 
 use super::events::EventView;
 use super::{limit, text};
-use crate::error::{Answer, ApiError};
-use crate::extract::{Id, Params, filled, optional_id};
+use crate::error::Answer;
+use crate::extract::{Id, Params, optional_id, word};
 use crate::state::HttpState;
 
 pub(crate) fn routes() -> OpenApiRouter<HttpState> {
@@ -124,15 +124,9 @@ struct StopView {
 /// Runs, newest first.
 #[utoipa::path(get, path = "/runtime/runs", tag = "runs", params(RunsQuery), responses((status = 200, body = [RunView])))]
 async fn list(State(state): State<HttpState>, Params(query): Params<RunsQuery>) -> Answer<Vec<RunView>> {
-    let status = filled(query.status).map(|word| {
-        word.parse::<RunStatus>().map_err(|_| {
-            let words: Vec<_> = RunStatus::ALL.iter().map(|status| status.as_str()).collect();
-            ApiError::invalid("status", format!("must be one of {}", words.join(", ")))
-        })
-    });
     let filter = RunFilter {
         thread: optional_id(query.thread_id.as_deref())?,
-        status: status.transpose()?,
+        status: word("status", query.status, RunStatus::ALL)?,
         limit: limit(query.limit, 50),
     };
     Ok(Json(state.core().list_runs(filter).await?.into_iter().map(RunView::from).collect()))

@@ -4,7 +4,7 @@ use axum::Json;
 use axum::extract::State;
 use berth_core::sessions::{Conversation, Resolved};
 use berth_model::session::{Binding, Session, ThreadStrategy};
-use berth_model::{AddressId, EndpointId, JsonMap, SessionId, ThreadId};
+use berth_model::{AddressId, JsonMap, SessionId, ThreadId};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
@@ -13,7 +13,7 @@ use utoipa_axum::routes;
 use super::text;
 use super::threads::ThreadView;
 use crate::error::{Answer, ApiError};
-use crate::extract::{Body, Id, filled, id, optional_id};
+use crate::extract::{Body, Id, endpoint_id, filled, id, optional_id, short};
 use crate::state::HttpState;
 
 pub(crate) fn routes() -> OpenApiRouter<HttpState> {
@@ -144,7 +144,7 @@ fn read(body: ResolveBody) -> Result<Conversation, ApiError> {
     };
     let explicit_thread = match filled(body.explicit_thread_id) {
         Some(text) if strategy == ThreadStrategy::ExplicitThread => {
-            Some(text.parse().map_err(|_| ApiError::not_found("explicit_thread", &text))?)
+            Some(text.parse().map_err(|_| unknown_explicit_thread(&text))?)
         }
         // Elsewhere it is a hint, and a wrong one is none.
         hint => hint.and_then(|text| text.parse().ok()),
@@ -153,13 +153,13 @@ fn read(body: ResolveBody) -> Result<Conversation, ApiError> {
     Ok(Conversation {
         endpoint: endpoint_id(&endpoint)?,
         workspace: optional_id(body.workspace_id.as_deref())?,
-        provider_type: filled(body.provider_type).unwrap_or_default(),
-        endpoint_type: filled(body.endpoint_type).unwrap_or_default(),
-        display_name: filled(body.display_name).unwrap_or_default(),
+        provider_type: short("provider_type", body.provider_type, 64)?.unwrap_or_default(),
+        endpoint_type: short("endpoint_type", body.endpoint_type, 64)?.unwrap_or_default(),
+        display_name: short("display_name", body.display_name, 255)?.unwrap_or_default(),
         conversation_key: body.conversation_key.unwrap_or_default(),
         address: address.map_err(|error| ApiError::invalid("address_id", error.to_string()))?,
         strategy,
-        title: filled(body.title).unwrap_or_default(),
+        title: short("title", body.title, 255)?.unwrap_or_default(),
         explicit_thread,
         metadata: body.metadata.unwrap_or_default(),
     })
@@ -192,6 +192,6 @@ async fn switch(
     Ok(Json(state.core().switch_workspace(session, place).await?.into()))
 }
 
-fn endpoint_id(text: &str) -> Result<EndpointId, ApiError> {
-    EndpointId::new(text).map_err(|error| ApiError::invalid("endpoint_id", error.to_string()))
+fn unknown_explicit_thread(text: &str) -> ApiError {
+    ApiError::not_found("explicit_thread_not_found", "explicit_thread", text)
 }

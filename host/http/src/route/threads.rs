@@ -14,7 +14,7 @@ use utoipa_axum::routes;
 
 use super::limit;
 use crate::error::{Answer, ApiError};
-use crate::extract::{Body, Id, Params, filled, id, optional_id};
+use crate::extract::{Body, Id, Params, Segment, filled, id, optional_id, short};
 use crate::state::HttpState;
 
 /// The workspace of a thread that names none.
@@ -63,6 +63,8 @@ impl From<Thread> for ThreadView {
 #[into_params(parameter_in = Query)]
 struct ThreadsQuery {
     workspace_id: Option<String>,
+    /// There are no projects in this version: naming one is 404.
+    project_id: Option<String>,
     /// 50 by default, 1 to 200.
     limit: Option<i64>,
     /// The `Next-Cursor` header of the page before.
@@ -74,6 +76,9 @@ struct NewThreadBody {
     /// `personal` by default; `workspace_id` is the same.
     home_workspace_id: Option<String>,
     workspace_id: Option<String>,
+    /// There are no projects in this version: naming one is 404.
+    project_id: Option<String>,
+    /// At most 255 characters.
     title: Option<String>,
     /// `general`, `automation`, `research` or `danxi`.
     mode: Option<String>,
@@ -103,7 +108,7 @@ struct ThreadDelete {
     thread_id: String,
     deleted: bool,
     status: String,
-    /// `deleted`, `already_deleted`, `default_thread` or `not_found`.
+    /// `deleted`, `already_deleted`, `default_thread`, `not_found` or `thread_id_required`.
     reason: String,
     default_thread: bool,
 }
@@ -117,6 +122,7 @@ async fn list(
     State(state): State<HttpState>,
     Params(query): Params<ThreadsQuery>,
 ) -> Result<(HeaderMap, Json<Vec<ThreadView>>), ApiError> {
+    no_project(query.project_id)?;
     let most = limit(query.limit, 50);
     let before = filled(query.cursor).map(|cursor| read_cursor(&cursor)).transpose()?;
     let filter = ThreadFilter { workspace: optional_id(query.workspace_id.as_deref())?, before, limit: most };
@@ -144,9 +150,10 @@ fn read_cursor(cursor: &str) -> Result<(Timestamp, ThreadId), ApiError> {
     responses((status = 200, body = ThreadView)),
 )]
 async fn create(State(state): State<HttpState>, Body(body): Body<NewThreadBody>) -> Answer<ThreadView> {
+    no_project(body.project_id)?;
     let new = NewThread {
         workspace: place(filled(body.home_workspace_id).or(filled(body.workspace_id)))?,
-        title: filled(body.title).unwrap_or_default(),
+        title: short("title", body.title, 255)?.unwrap_or_default(),
         mode: mode(body.mode.as_deref()),
     };
     Ok(Json(state.core().create_thread(new).await?.into()))
@@ -161,7 +168,7 @@ async fn default(State(state): State<HttpState>, Body(body): Body<DefaultThreadB
     let key = filled(body.default_key).unwrap_or_else(|| "frontend.default".to_owned());
     let new = NewThread {
         workspace: place(filled(body.workspace_id))?,
-        title: filled(body.title).unwrap_or_else(|| "Desktop Chat".to_owned()),
+        title: short("title", body.title, 255)?.unwrap_or_else(|| "Desktop Chat".to_owned()),
         mode: mode(body.mode.as_deref()),
     };
     Ok(Json(state.core().default_thread(new, &key).await?.into()))
@@ -183,11 +190,11 @@ async fn show(State(state): State<HttpState>, Id(thread): Id<ThreadId>) -> Answe
 )]
 async fn delete(
     State(state): State<HttpState>,
-    axum::extract::Path(thread): axum::extract::Path<String>,
+    Segment(thread): Segment,
     Params(query): Params<DeleteQuery>,
 ) -> Answer<ThreadDelete> {
     // What is no id names no thread, and that is an answer here.
-    let deleted = match thread.trim().parse::<ThreadId>() {
+    let deleted = match thread.parse::<ThreadId>() {
         Ok(id) => state.core().delete_thread(id, query.force.unwrap_or(false)).await?,
         Err(_) => Deleted::Unknown,
     };
@@ -195,6 +202,7 @@ async fn delete(
         Deleted::Done { default_thread } => (true, "deleted", "deleted", default_thread),
         Deleted::AlreadyDeleted { default_thread } => (true, "deleted", "already_deleted", default_thread),
         Deleted::RefusedDefault => (false, "active", "default_thread", true),
+        Deleted::Unknown if thread.is_empty() => (false, "", "thread_id_required", false),
         Deleted::Unknown => (false, "", "not_found", false),
     };
     Ok(Json(ThreadDelete {
@@ -205,6 +213,11 @@ async fn delete(
         reason: reason.to_owned(),
         default_thread,
     }))
+}
+
+fn no_project(project: Option<String>) -> Result<(), ApiError> {
+    filled(project)
+        .map_or(Ok(()), |project| Err(ApiError::not_found("project_not_found", "project", &project)))
 }
 
 fn place(workspace: Option<String>) -> Result<WorkspaceId, ApiError> {

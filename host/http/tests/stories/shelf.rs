@@ -1,0 +1,239 @@
+//! Plugins that stand on a shelf: tools of each kind, and what an operator does with their plugin.
+
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use berth_core::port::clock::Clock;
+use berth_core::port::target::{PluginTarget, ToolCall};
+use berth_http::{
+    AdminError, Installed, NewGrant, PluginAdmin, PluginHealth, PluginLogLine, PluginView, Wish,
+};
+use berth_model::plugin::{Grant, Plugin, PluginStatus};
+use berth_model::tool::{Blame, ExecutionTarget, Parallel, Risk, ToolFailure, ToolOutcome, ToolSpec};
+use berth_model::{GrantId, PluginId, ToolKey, ToolName};
+use berth_testkit::SteppedClock;
+use serde_json::{Value, json};
+use tokio::sync::Notify;
+use uuid::Uuid;
+
+pub const NOTES: &str = "notes";
+
+pub struct Shelf {
+    clock: Arc<SteppedClock>,
+    plugins: Mutex<Vec<Plugin>>,
+    grants: Mutex<Vec<Grant>>,
+    pub calls: Mutex<Vec<(String, Value)>>,
+    /// Rung when `notes_wait` has begun; it ends when it is cancelled.
+    pub waiting: Notify,
+    pub is_broken: AtomicBool,
+}
+
+impl Shelf {
+    pub fn new(clock: Arc<SteppedClock>) -> Self {
+        let now = clock.now();
+        let tools = json!([{
+            "name": "notes_read", "title": "Read", "description": "Reads a note", "risk": "read", "confirm": false,
+            "timeout_ms": 30_000, "input_schema": { "type": "object" }, "output_schema": null,
+        }]);
+        let plugin = Plugin {
+            id: PluginId::fixed(NOTES),
+            version: "1.0.0".to_owned(),
+            digest: "ab".repeat(32),
+            manifest: String::new(),
+            tools,
+            status: PluginStatus::Active,
+            last_error: String::new(),
+            installed_at: now,
+            updated_at: now,
+        };
+        Self {
+            clock,
+            plugins: Mutex::new(vec![plugin]),
+            grants: Mutex::default(),
+            calls: Mutex::default(),
+            waiting: Notify::new(),
+            is_broken: AtomicBool::new(false),
+        }
+    }
+
+    fn view(&self, plugin: Plugin) -> PluginView {
+        let grants =
+            self.grants.lock().unwrap().iter().filter(|grant| grant.plugin == plugin.id).cloned().collect();
+        let wish = Wish {
+            capability: "files".to_owned(),
+            scope: json!({ "guest": "/", "access": "ro" }),
+            reason: "reads notes".to_owned(),
+            is_required: true,
+        };
+        PluginView { is_ready: plugin.status == PluginStatus::Active, plugin, wishes: vec![wish], grants }
+    }
+
+    fn set(&self, id: &PluginId, status: PluginStatus) -> Result<(), AdminError> {
+        let mut plugins = self.plugins.lock().unwrap();
+        plugins.iter_mut().find(|plugin| plugin.id == *id).ok_or_else(|| unknown(id))?.status = status;
+        Ok(())
+    }
+}
+
+fn refusal(code: &str, message: impl Into<String>) -> AdminError {
+    AdminError { code: code.to_owned(), message: message.into(), retryable: false }
+}
+
+fn unknown(id: &PluginId) -> AdminError {
+    refusal("PLUGIN_NOT_FOUND", format!("no plugin `{id}` is installed"))
+}
+
+#[async_trait]
+impl PluginTarget for Shelf {
+    fn catalogue(&self) -> Arc<Vec<ToolSpec>> {
+        let tool = |name: &'static str, risk: Risk, requires_confirmation: bool| ToolSpec {
+            name: ToolName::fixed(name),
+            key: ToolKey::fixed(name),
+            title: String::new(),
+            description: "A tool of the shelf".to_owned(),
+            input_schema: json!({ "type": "object" }),
+            output_schema: Value::Null,
+            risk,
+            requires_confirmation,
+            idempotent: false,
+            timeout: Duration::from_secs(30),
+            parallel: Parallel::for_risk(risk),
+            target: ExecutionTarget::Plugin(PluginId::fixed(NOTES)),
+        };
+        Arc::new(vec![
+            tool("notes_read", Risk::Read, false),
+            tool("notes_erase", Risk::Destructive, true),
+            tool("notes_wait", Risk::Read, false),
+            tool("notes_trap", Risk::Read, false),
+        ])
+    }
+
+    async fn call(&self, _plugin: &PluginId, call: ToolCall) -> Result<ToolOutcome, ToolFailure> {
+        self.calls.lock().unwrap().push((call.key.to_string(), call.arguments.clone()));
+        match call.key.as_str() {
+            "notes_wait" => {
+                self.waiting.notify_one();
+                call.cancel.cancelled().await;
+                Err(ToolFailure::new("PLUGIN_CANCELLED", "the call was cancelled", Blame::Caller))
+            }
+            "notes_trap" => Err(ToolFailure::new("PLUGIN_TRAP", "the plugin broke off", Blame::Guest)),
+            _ => Ok(ToolOutcome {
+                content: json!({ "echo": call.arguments }),
+                is_error: call.arguments["error"] == true,
+                receipt: json!({ "cpu_us": 7 }),
+            }),
+        }
+    }
+}
+
+#[async_trait]
+impl PluginAdmin for Shelf {
+    async fn install(&self, path: PathBuf) -> Result<Installed, AdminError> {
+        if !path.ends_with("diary") {
+            let message = format!("{} has no plugin.toml", path.display());
+            return Err(refusal("PLUGIN_PACKAGE_UNREADABLE", message));
+        }
+        let now = self.clock.now();
+        let plugin = Plugin {
+            id: PluginId::fixed("diary"),
+            version: "0.1.0".to_owned(),
+            digest: "cd".repeat(32),
+            manifest: String::new(),
+            tools: json!([]),
+            status: PluginStatus::Active,
+            last_error: String::new(),
+            installed_at: now,
+            updated_at: now,
+        };
+        self.plugins.lock().unwrap().push(plugin.clone());
+        Ok(Installed { view: self.view(plugin), warnings: vec!["it has no tools".to_owned()] })
+    }
+
+    async fn list(&self) -> Result<Vec<PluginView>, AdminError> {
+        let plugins = self.plugins.lock().unwrap().clone();
+        Ok(plugins.into_iter().map(|plugin| self.view(plugin)).collect())
+    }
+
+    async fn show(&self, id: &PluginId) -> Result<PluginView, AdminError> {
+        if self.is_broken.load(Ordering::Relaxed) {
+            return Err(refusal("SOMETHING_INSIDE", "/srv/secret: no such file"));
+        }
+        let plugins = self.plugins.lock().unwrap().clone();
+        let plugin = plugins.into_iter().find(|plugin| plugin.id == *id).ok_or_else(|| unknown(id))?;
+        Ok(self.view(plugin))
+    }
+
+    async fn enable(&self, id: &PluginId) -> Result<(), AdminError> {
+        self.set(id, PluginStatus::Active)
+    }
+
+    async fn disable(&self, id: &PluginId) -> Result<(), AdminError> {
+        self.set(id, PluginStatus::Disabled)
+    }
+
+    async fn remove(&self, id: &PluginId) -> Result<(), AdminError> {
+        let mut plugins = self.plugins.lock().unwrap();
+        let known = plugins.len();
+        plugins.retain(|plugin| plugin.id != *id);
+        if plugins.len() < known { Ok(()) } else { Err(unknown(id)) }
+    }
+
+    async fn grant(&self, new: NewGrant) -> Result<Grant, AdminError> {
+        if new.capability != "files" {
+            return Err(refusal(
+                "GRANT_CAPABILITY_UNKNOWN",
+                format!("there is no capability `{}`", new.capability),
+            ));
+        }
+        let mut grants = self.grants.lock().unwrap();
+        let grant = Grant {
+            id: GrantId::from_uuid(Uuid::from_u128(grants.len() as u128 + 1)),
+            plugin: new.plugin,
+            capability: new.capability,
+            scope: new.scope,
+            limit: Value::Null,
+            mode: new.mode,
+            workspace: new.workspace,
+            granted_by: new.granted_by,
+            reason: new.reason,
+            created_at: self.clock.now(),
+            expires_at: new.expires_at,
+            uses_left: None,
+            revoked_at: None,
+        };
+        grants.push(grant.clone());
+        Ok(grant)
+    }
+
+    async fn list_grants(&self, plugin: Option<&PluginId>) -> Result<Vec<Grant>, AdminError> {
+        let grants = self.grants.lock().unwrap().clone();
+        Ok(grants.into_iter().filter(|grant| plugin.is_none_or(|id| grant.plugin == *id)).collect())
+    }
+
+    async fn revoke(&self, id: GrantId) -> Result<Grant, AdminError> {
+        let mut grants = self.grants.lock().unwrap();
+        let grant = grants.iter_mut().find(|grant| grant.id == id);
+        let grant = grant.ok_or_else(|| refusal("GRANT_NOT_FOUND", format!("there is no grant `{id}`")))?;
+        grant.revoked_at.get_or_insert(self.clock.now());
+        Ok(grant.clone())
+    }
+
+    async fn logs(&self, id: &PluginId) -> Result<Vec<PluginLogLine>, AdminError> {
+        self.show(id).await?;
+        Ok(vec![PluginLogLine { level: "stdout".to_owned(), text: "hello".to_owned() }])
+    }
+
+    async fn health(&self) -> PluginHealth {
+        let broken = self.is_broken.load(Ordering::Relaxed);
+        PluginHealth {
+            allocator: "on_demand".to_owned(),
+            installed: 1,
+            ready: usize::from(!broken),
+            failed: usize::from(broken),
+            problem: None,
+        }
+    }
+}

@@ -46,6 +46,9 @@ impl Default for Server {
 pub struct Database {
     /// `sqlite:PATH` or `postgres://…`; `DIR/berth.db` when absent. Environment: `BERTH_DATABASE`.
     pub url: Option<String>,
+    /// How large the SQLite file may grow, in bytes; as large as the disk when absent. Beyond it the host refuses to
+    /// store as it does on a full disk. PostgreSQL has quotas of its own.
+    pub max_bytes: Option<u64>,
 }
 
 /// `[model]`

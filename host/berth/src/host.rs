@@ -57,6 +57,9 @@ impl Host {
         let token = data.ensure_token()?;
         let model = brain::model(&config.model)?;
         let store = Arc::new(open(&self::database(database.as_deref(), &config, &data)?).await?);
+        if let Some(bytes) = config.database.max_bytes {
+            store.limit_bytes(bytes).await.map_err(anyhow::Error::from)?;
+        }
 
         let clock = Arc::new(SystemClock);
         let ids = Arc::new(RandomIds);

@@ -9,6 +9,7 @@ mod turn;
 use std::sync::Arc;
 use std::time::Duration;
 
+use berth_model::RunId;
 use berth_model::event::EventType;
 use berth_model::run::{Run, RunFailure};
 use serde_json::json;
@@ -22,6 +23,8 @@ use crate::{Core, CoreError};
 const POLL: Duration = Duration::from_secs(5);
 /// The wait after the store failed.
 const RETRY: Duration = Duration::from_secs(1);
+/// What that wait grows to.
+const LONGEST_RETRY: Duration = Duration::from_secs(30);
 
 /// Starts to take runs.
 pub(crate) fn start(core: &Core) {
@@ -99,7 +102,18 @@ async fn work(core: &Core, run: Run) {
             RunFailure { code: "internal".to_owned(), message, retryable: true }
         }
     };
-    if let Err(error) = finish::fail_by_id(core, id, failure).await {
-        tracing::error!(run.id = %id, %error, "a broken run could not be closed; the next start does it");
+    close(core, id, failure).await;
+}
+
+/// Ends a broken run as soon as the store takes it; when the process ends first, the next start does it.
+async fn close(core: &Core, id: RunId, failure: RunFailure) {
+    let mut pause = RETRY;
+    while let Err(error) = finish::fail_by_id(core, id, failure.clone()).await {
+        tracing::error!(run.id = %id, %error, "a broken run could not be closed yet");
+        tokio::select! {
+            () = core.0.kill.cancelled() => return,
+            () = tokio::time::sleep(pause) => {}
+        }
+        pause = (pause * 2).min(LONGEST_RETRY);
     }
 }

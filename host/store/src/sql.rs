@@ -10,7 +10,7 @@ use async_trait::async_trait;
 use berth_core::port::store::{Store, StoreError, StoreHealth, Tx};
 use sqlx::any::{AnyPoolOptions, AnyRow};
 use sqlx::migrate::{MigrateError, Migrator};
-use sqlx::{Any, AnyConnection, AnyPool, Executor, Transaction};
+use sqlx::{Any, AnyConnection, AnyPool, Connection, Executor, Transaction};
 
 use crate::DatabaseUrl;
 use crate::error::{problem, translate};
@@ -35,6 +35,8 @@ const POSTGRES_LIMITS: [&str; 3] = [
 const HEALTH_TIMEOUT: Duration = Duration::from_secs(2);
 /// How long a use case waits for a connection.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long a server may take to answer at the start.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A database that is open and has the newest schema.
 pub struct SqlStore {
@@ -84,6 +86,7 @@ impl SqlStore {
         let lock = lock(path)?;
         let url = format!("sqlite:{}?mode=rwc", in_url(path)?);
         // A commit survives the kill of the process; FULL makes it survive the loss of power as well.
+        check_sqlite(&url).await?;
         let max_pages = Arc::new(AtomicU64::new(0));
         let writers = sqlite_pool(&url, 1, "PRAGMA synchronous = FULL", max_pages.clone()).await?;
         migrate(&writers).await?;
@@ -92,6 +95,7 @@ impl SqlStore {
     }
 
     async fn open_postgres(url: &str) -> Result<Self, StoreError> {
+        check_postgres(url).await?;
         let writers = postgres_pool(url, POSTGRES_WRITERS).await?;
         migrate(&writers).await?;
         let readers = postgres_pool(url, READERS).await?;
@@ -119,6 +123,33 @@ impl SqlStore {
         self.readers.close().await;
         self.writers.close().await;
     }
+}
+
+/// A pool tries again for as long as it may and then says only that it timed out; one connection says what is wrong.
+async fn check_sqlite(url: &str) -> Result<(), StoreError> {
+    let unavailable = |source: sqlx::Error| StoreError::Unavailable {
+        message: source.to_string(),
+        source: Some(Box::new(source)),
+    };
+    let mut connection = AnyConnection::connect(url).await.map_err(unavailable)?;
+    connection.execute("PRAGMA schema_version").await.map_err(unavailable)?;
+    connection.close().await.map_err(translate)
+}
+
+/// The same for a server.
+async fn check_postgres(url: &str) -> Result<(), StoreError> {
+    let attempt = tokio::time::timeout(CONNECT_TIMEOUT, AnyConnection::connect(url)).await;
+    let connection = match attempt {
+        Ok(connection) => connection.map_err(|source| StoreError::Unavailable {
+            message: source.to_string(),
+            source: Some(Box::new(source)),
+        })?,
+        Err(_) => {
+            let message = format!("the server did not answer within {} s", CONNECT_TIMEOUT.as_secs());
+            return Err(StoreError::Unavailable { message, source: None });
+        }
+    };
+    connection.close().await.map_err(translate)
 }
 
 async fn sqlite_pool(

@@ -24,7 +24,13 @@ pub fn io_failure(access: Access, place: &Place, error: &io::Error) -> Error {
         _ if is_denied(error) => denied(access, place),
         // Without any grant some systems say that nothing is there, down from `/`.
         Kind::NotFound if !place.is_granted() => denied(access, place),
-        Kind::NotFound => failure("not_found", format!("there is no `{path}`")),
+        Kind::NotFound => match place.foreign_folder() {
+            Some(folder) if access == Access::Read => {
+                let hint = grant_hint(&folder, "ro");
+                failure("denied", format!("no granted folder holds `{path}`: there is no `{folder}`. {hint}"))
+            }
+            _ => failure("not_found", format!("there is no `{path}`")),
+        },
         Kind::AlreadyExists => failure("exists", format!("`{path}` is there already")),
         Kind::NotADirectory => {
             failure("not_a_folder", format!("`{path}` is no folder, or lies below a file"))
@@ -43,12 +49,19 @@ fn denied(access: Access, place: &Place) -> Error {
         Access::Read => ("read", "ro"),
         Access::Write => ("write", "rw"),
     };
-    let message = format!(
-        "the plugin may not {verb} `{path}`: the capability `files` is not granted for it. The operator can allow it, \
-         with the folder of the host in place of FOLDER: berth plugin grant files files --scope \
-         '{{\"guest\":\"/\",\"host\":\"FOLDER\",\"access\":\"{scope}\"}}'"
-    );
-    failure("denied", message)
+    let hint = grant_hint("/", scope);
+    failure(
+        "denied",
+        format!("the plugin may not {verb} `{path}`: the capability `files` is not granted for it. {hint}"),
+    )
+}
+
+/// How the operator lets the plugin into a folder of the host, under the name `guest`.
+pub fn grant_hint(guest: &str, access: &str) -> String {
+    format!(
+        "The operator can allow it, with the folder of the host in place of FOLDER: berth plugin grant files files \
+         --scope '{{\"guest\":\"{guest}\",\"host\":\"FOLDER\",\"access\":\"{access}\"}}'"
+    )
 }
 
 fn is_denied(error: &io::Error) -> bool {

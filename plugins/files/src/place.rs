@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use crate::Error;
-use crate::failure::failure;
+use crate::failure::{failure, grant_hint};
 
 /// A path below the root, free of `.` and `..`.
 #[derive(Clone, Debug)]
@@ -12,6 +12,8 @@ pub struct Place {
     pub path: String,
     /// For the standard library.
     pub real: PathBuf,
+    /// Whether it was named from `/` on, as places of the whole machine are.
+    is_absolute: bool,
 }
 
 impl Place {
@@ -26,8 +28,10 @@ impl Place {
                 "" | "." => {}
                 ".." => {
                     if parts.pop().is_none() {
-                        let message =
-                            format!("`{path}` leads out of the granted folders, which all lie below `/`");
+                        let message = format!(
+                            "`{path}` leads out of the granted folders, which all lie below `/`. {}",
+                            grant_hint("/NAME", "ro")
+                        );
                         return Err(failure("denied", message));
                     }
                 }
@@ -36,18 +40,26 @@ impl Place {
         }
         let mut real = root();
         real.extend(&parts);
-        Ok(Self { path: format!("/{}", parts.join("/")), real })
+        Ok(Self { path: format!("/{}", parts.join("/")), real, is_absolute: path.starts_with('/') })
     }
 
     /// An entry of this folder.
     pub fn join(&self, name: &str) -> Self {
-        Self { path: format!("{}/{name}", self.path.trim_end_matches('/')), real: self.real.join(name) }
+        let path = format!("{}/{name}", self.path.trim_end_matches('/'));
+        Self { path, real: self.real.join(name), is_absolute: self.is_absolute }
     }
 
     /// Whether a folder above it can be seen, as one of those that are granted.
     pub fn is_granted(&self) -> bool {
         let above = self.path.split('/').filter(|part| !part.is_empty()).count();
         self.real.ancestors().skip(1).take(above).any(|folder| folder.metadata().is_ok())
+    }
+
+    /// The folder right below `/` that would hold it, when it was named from `/` on and no such folder is there.
+    pub fn foreign_folder(&self) -> Option<String> {
+        let (top, _) = self.path.strip_prefix('/')?.split_once('/')?;
+        let is_foreign = self.is_absolute && root().join(top).symlink_metadata().is_err();
+        is_foreign.then(|| format!("/{top}"))
     }
 
     /// The folder it is in, or `/`.

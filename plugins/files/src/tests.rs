@@ -85,10 +85,27 @@ fn a_path_that_leaves_the_root_is_denied() {
     let _folder = granted(&[]);
 
     for path in ["..", "/../etc/passwd", "a/../../b"] {
-        assert_eq!(read(path).unwrap_err().code, "denied", "{path}");
+        let denied = read(path).unwrap_err();
+        assert_eq!(denied.code, "denied", "{path}");
+        assert!(denied.message.contains("berth plugin grant files files"), "{}", denied.message);
     }
     assert_eq!(read("").unwrap_err().code, "invalid_path");
     assert_eq!(read("a\0b").unwrap_err().code, "invalid_path");
+}
+
+#[test]
+fn a_place_of_the_machine_that_no_granted_folder_holds_is_denied_with_what_to_grant() {
+    let _folder = granted(&[("notes/a.md", b"")]);
+
+    let denied = read("/etc/hostname").unwrap_err();
+
+    assert_eq!(denied.code, "denied");
+    let fix = r#"--scope '{"guest":"/etc","host":"FOLDER","access":"ro"}'"#;
+    assert!(denied.message.contains(fix), "{}", denied.message);
+    for missing in ["/notes/b.md", "/top.md", "etc/hostname"] {
+        assert_eq!(read(missing).unwrap_err().code, "not_found", "{missing}");
+    }
+    assert_eq!(write("/new/a.md", "x", None, false).unwrap_err().code, "not_found");
 }
 
 #[test]

@@ -1,0 +1,15 @@
+//! Stories of a host's life: how it starts, what a crash leaves, what hostile guests and a full disk do to it.
+#![cfg(unix)]
+#![allow(clippy::unwrap_used)]
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod api;
+mod crash;
+mod databases;
+mod disk_full;
+mod hostile;
+mod resume;
+mod starts;
+mod tour;

@@ -328,6 +328,8 @@ impl Session<'_> {
         let offered = self.shared.tools.iter().len() as u64;
         if registered < offered {
             tracing::warn!(registered, offered, "core did not take every tool");
+        } else {
+            tracing::info!(tools = offered, "core has the tools");
         }
         self.shared.tell(Status::Ready);
     }

@@ -69,8 +69,10 @@ impl Board {
         let mut outputs = self.outputs();
         outputs.closed = true;
         for pin in std::mem::take(&mut outputs.driven) {
-            if let Err(error) = self.backend.write(pin, self.off_level(pin)) {
-                tracing::error!(pin, %error, "an output could not be switched off");
+            let level = self.off_level(pin);
+            match self.backend.write(pin, level) {
+                Ok(()) => tracing::info!(pin, level, backend = self.backend.name(), "driven for the end"),
+                Err(error) => tracing::error!(pin, %error, "an output could not be switched off"),
             }
             self.backend.release(pin);
         }

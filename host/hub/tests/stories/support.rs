@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use berth_core::messages::NewMessage;
 use berth_core::operations::{Ask, Finished};
+use berth_core::port::target::PluginTarget;
 use berth_core::threads::NewThread;
 use berth_core::{Core, CoreConfig, CoreError, Ports};
 use berth_hub::{Hub, HubConfig, Links};
@@ -27,6 +28,21 @@ use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 pub const TOKEN: &str = "correct-horse";
 /// A test that waits this long for a frame will never get it.
 const PATIENCE: Duration = Duration::from_secs(20);
+
+/// What a host is made of, before it is one.
+pub struct Parts {
+    pub store: Arc<SqlStore>,
+    pub links: Arc<Links>,
+    pub clock: Arc<SteppedClock>,
+    pub ids: Arc<CountedIds>,
+}
+
+impl Parts {
+    pub async fn new() -> Self {
+        let store = Arc::new(SqlStore::open_in_memory().await.unwrap());
+        Self { store, links: Arc::default(), clock: Arc::default(), ids: Arc::default() }
+    }
+}
 
 pub struct Berth {
     pub core: Core,
@@ -53,15 +69,22 @@ impl Berth {
     }
 
     pub async fn start_at(address: &str, change: impl FnOnce(&mut HubConfig)) -> Self {
-        let store = SqlStore::open_in_memory().await.unwrap();
-        let links = Arc::new(Links::new());
-        let clock = Arc::<SteppedClock>::default();
+        Self::assemble(address, change, Parts::new().await, Arc::new(NoPlugins)).await
+    }
+
+    pub async fn assemble(
+        address: &str,
+        change: impl FnOnce(&mut HubConfig),
+        parts: Parts,
+        plugins: Arc<dyn PluginTarget>,
+    ) -> Self {
+        let Parts { store, links, clock, ids } = parts;
         let ports = Ports {
-            store: Arc::new(store),
+            store,
             clock: clock.clone(),
-            ids: Arc::<CountedIds>::default(),
+            ids,
             model: Arc::new(Scripted),
-            plugins: Arc::new(NoPlugins),
+            plugins,
             endpoints: links.clone(),
         };
         let core = Core::start(ports, CoreConfig::default()).await.unwrap();

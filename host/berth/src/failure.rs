@@ -107,7 +107,9 @@ impl Failure {
             Self::Failed { details, .. } => details.clone(),
             _ => Value::Null,
         };
-        json!({ "error": { "code": self.code(), "message": chain(self), "details": details } })
+        let message = chain(self);
+        let message = message.strip_prefix("error: ").unwrap_or(&message);
+        json!({ "error": { "code": self.code(), "message": message, "details": details } })
     }
 
     /// Prints the failure once, with its whole chain, on standard error.

@@ -9,6 +9,7 @@ mod command;
 mod config;
 mod failure;
 mod host;
+mod interrupt;
 mod output;
 mod place;
 mod stop;

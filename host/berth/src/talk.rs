@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use crate::client::{Client, segment};
 use crate::failure::Failure;
+use crate::interrupt::Interrupts;
 use crate::output::{items, text};
 
 /// The endpoint as which the command line speaks.
@@ -89,6 +90,7 @@ impl Conversation {
         &self,
         said: &str,
         key: Option<&str>,
+        interrupts: &mut Interrupts,
         mut hear: impl FnMut(&Value),
     ) -> Result<Answer, Failure> {
         // Listening begins before speaking: no event of the run can be missed.
@@ -108,13 +110,10 @@ impl Conversation {
             }
         }
         let mut stopping = false;
-        let mut interrupt = Box::pin(tokio::signal::ctrl_c());
         loop {
             let event = tokio::select! {
                 event = events.next() => event,
-                heard = &mut interrupt => {
-                    heard.map_err(anyhow::Error::from)?;
-                    interrupt = Box::pin(tokio::signal::ctrl_c());
+                () = interrupts.next() => {
                     if stopping {
                         return Err(Failure::failed("left", format!("{run} goes on: see `berth runs show {run}`")));
                     }

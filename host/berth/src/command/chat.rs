@@ -9,6 +9,7 @@ use tokio::sync::mpsc;
 use crate::cli::Global;
 use crate::client::Client;
 use crate::failure::Failure;
+use crate::interrupt::Interrupts;
 use crate::output;
 use crate::talk::{Conversation, Place, said};
 use crate::terminal::{Terminal, Tone};
@@ -41,9 +42,10 @@ pub struct Options {
 pub async fn run(global: &Global, options: Options) -> Result<(), Failure> {
     let text = options.text.as_deref().map(said).transpose()?;
     let conversation = Conversation::open(Client::find(global)?, &options.place).await?;
+    let mut interrupts = Interrupts::listen()?;
     match text {
-        Some(text) => say(global, &conversation, &text).await,
-        None => converse(global, &conversation).await,
+        Some(text) => say(global, &conversation, &mut interrupts, &text).await,
+        None => converse(global, &conversation, &mut interrupts).await,
     }
 }
 
@@ -53,7 +55,11 @@ enum Turn {
     End,
 }
 
-async fn converse(global: &Global, conversation: &Conversation) -> Result<(), Failure> {
+async fn converse(
+    global: &Global,
+    conversation: &Conversation,
+    interrupts: &mut Interrupts,
+) -> Result<(), Failure> {
     // Prompts are for a person; a pipe gets the answers alone.
     let prompts = std::io::stdin().is_terminal() && !global.json;
     if prompts {
@@ -67,7 +73,7 @@ async fn converse(global: &Global, conversation: &Conversation) -> Result<(), Fa
         }
         let turn = tokio::select! {
             line = lines.recv() => line.transpose().map_err(anyhow::Error::from)?.map_or(Turn::End, Turn::Line),
-            interrupt = tokio::signal::ctrl_c() => interrupt.map(|()| Turn::End).map_err(anyhow::Error::from)?,
+            () = interrupts.next() => Turn::End,
         };
         let Turn::Line(line) = turn else {
             if prompts {
@@ -81,7 +87,7 @@ async fn converse(global: &Global, conversation: &Conversation) -> Result<(), Fa
             "/help" => output::note(HELP),
             "/thread" => output::note(conversation.thread()),
             "/quit" => return Ok(()),
-            _ => match say(global, conversation, &line).await {
+            _ => match say(global, conversation, interrupts, &line).await {
                 // The run failed, the conversation goes on.
                 Err(failure @ (Failure::Failed { .. } | Failure::Silent)) => {
                     failed = true;
@@ -106,13 +112,18 @@ fn read_lines() -> mpsc::Receiver<std::io::Result<String>> {
     lines
 }
 
-async fn say(global: &Global, conversation: &Conversation, text: &str) -> Result<(), Failure> {
+async fn say(
+    global: &Global,
+    conversation: &Conversation,
+    interrupts: &mut Interrupts,
+    text: &str,
+) -> Result<(), Failure> {
     if global.json {
-        let answer = conversation.say(text, None, output::json).await?;
+        let answer = conversation.say(text, None, interrupts, output::json).await?;
         return answer.failure().map_or(Ok(()), |_| Err(Failure::Silent));
     }
     let mut streamed = String::new();
-    let answer = conversation.say(text, None, |event| show(event, &mut streamed)).await?;
+    let answer = conversation.say(text, None, interrupts, |event| show(event, &mut streamed)).await?;
     // Deltas are told, not kept: one that was lost on the way is made up for by the stored message.
     if !streamed.ends_with(answer.text()) {
         end_line(&mut streamed);

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use crate::cli::Global;
 use crate::client::Client;
 use crate::failure::Failure;
+use crate::interrupt::Interrupts;
 use crate::output;
 use crate::talk::{Conversation, Place, said};
 
@@ -46,7 +47,7 @@ pub async fn run(global: &Global, options: Options) -> Result<(), Failure> {
         }
         return Ok(());
     }
-    let answer = conversation.say(&text, key, waiting).await?;
+    let answer = conversation.say(&text, key, &mut Interrupts::listen()?, waiting).await?;
     if global.json {
         output::json(&json!({
             "run_id": answer.run, "thread_id": conversation.thread(), "status": answer.end.trim_start_matches("run."),

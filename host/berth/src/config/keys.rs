@@ -44,6 +44,12 @@ pub const KEYS: &[Key] = &[
         value: |config| json!(config.database.url.as_deref().map(shown)),
     },
     Key {
+        name: "database.max_bytes",
+        variable: None,
+        about: "how large the SQLite file may grow, in bytes; as large as the disk when absent",
+        value: |config| json!(config.database.max_bytes),
+    },
+    Key {
         name: "model.provider",
         variable: Some("BERTH_MODEL_PROVIDER"),
         about: "scripted or openai",

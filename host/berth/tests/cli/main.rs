@@ -5,4 +5,12 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod approvals;
+mod components;
 mod host;
+mod local;
+mod output;
+mod plugins;
+mod runs;
+mod strangers;
+mod talk;

@@ -120,6 +120,13 @@ impl Process {
         assert!(found.is_some(), "no `{text}` in: {}", self.output());
     }
 
+    /// Waits until what has been printed on standard output is enough. Panics when the process ends without.
+    #[track_caller]
+    pub fn wait_until(&self, enough: impl Fn(&str) -> bool) {
+        let found = self.out.wait(|heard| enough(heard).then_some(()));
+        assert!(found.is_some(), "not enough: {}", self.output());
+    }
+
     /// Waits until `text` has been said on standard error. Panics when the process ends without.
     #[track_caller]
     pub fn wait_for_error(&self, text: &str) {

@@ -55,11 +55,38 @@ pub async fn run(global: &Global, client: &Client, options: Options) -> Result<(
         let error = &answer["error"];
         return Err(Failure::Failed {
             code: text(error, "code"),
-            message: text(error, "message"),
+            message: told(&answer),
             details: error["details"].clone(),
         });
     }
     let pretty = serde_json::to_string_pretty(&answer["result"]).map_err(anyhow::Error::from)?;
     output::line(&output::plain(&pretty));
     Ok(())
+}
+
+/// What went wrong, in the tool's own words where it has some: the host's summary of them may be cut.
+fn told(answer: &Value) -> String {
+    let result = &answer["result"];
+    match result.as_str().or_else(|| result["message"].as_str()) {
+        Some(words) => words.to_owned(),
+        None => text(&answer["error"], "message"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tool_that_says_what_went_wrong_is_heard_whole() {
+        let error = json!({ "code": "tool_reported_error", "message": "no su…" });
+        for (result, told_) in [
+            (json!("no such file"), "no such file"),
+            (json!({ "code": "missing", "message": "no such file" }), "no such file"),
+            (json!({ "unknown": 1 }), "no su…"),
+            (Value::Null, "no su…"),
+        ] {
+            assert_eq!(told(&json!({ "result": result, "error": error })), told_);
+        }
+    }
 }

@@ -1,6 +1,7 @@
 //! The access token and other secrets: where they come from, and that they are never shown.
 
 use std::fmt;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use tokio_tungstenite::tungstenite::http::HeaderValue;
@@ -31,10 +32,13 @@ impl Token {
         Self(token.into())
     }
 
-    /// Reads the token of `file`, without the white space around it.
+    /// Reads the token of `file`, without the white space around it. Warns when others may read it as well.
     pub fn from_file(file: &Path) -> Result<Self, NoToken> {
         let path = || file.to_path_buf();
         let text = std::fs::read_to_string(file).map_err(|source| NoToken::File { path: path(), source })?;
+        if std::fs::metadata(file).is_ok_and(|meta| meta.permissions().mode() & 0o077 != 0) {
+            tracing::warn!("others may read the token file {0}: chmod 600 {0}", file.display());
+        }
         match text.trim() {
             "" => Err(NoToken::Empty { path: path() }),
             token => Ok(Self::new(token)),

@@ -212,6 +212,16 @@ impl Place<'_> {
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
                 CallError::new("file_failed", format!("no space is left for `{path}`")).retryable()
             }
+            io::ErrorKind::FileTooLarge => {
+                CallError::new("file_too_large", format!("this machine takes no file as large as `{path}`"))
+            }
+            io::ErrorKind::ReadOnlyFilesystem => {
+                CallError::new("file_denied", format!("`{path}` is on a disk that is read-only"))
+            }
+            io::ErrorKind::InvalidFilename => CallError::new(
+                "path_not_allowed",
+                format!("this machine takes no name like that of `{path}`"),
+            ),
             _ => {
                 tracing::warn!(path, %error, "a file operation failed");
                 CallError::new("file_failed", format!("`{path}` cannot be used"))
@@ -284,6 +294,28 @@ mod tests {
         assert_eq!(read("a=/x"), Ok(("a".into(), "/x".into(), Access::ReadOnly)));
         assert_eq!(read("a=/x:y:rw"), Ok(("a".into(), "/x:y".into(), Access::ReadWrite)));
         assert!(read("/x").is_err() && read("a=:rw").is_err());
+    }
+
+    #[test]
+    fn what_the_disk_says_becomes_a_code_and_a_sentence() {
+        let (_dir, roots) = roots();
+        let place = roots.place("notes/a").unwrap();
+        use rustix::io::Errno;
+
+        for (error, code, retryable, says) in [
+            (Errno::NOSPC, "file_failed", true, "no space is left for `notes/a`"),
+            (Errno::DQUOT, "file_failed", true, "no space is left for `notes/a`"),
+            (Errno::FBIG, "file_too_large", false, "as large as `notes/a`"),
+            (Errno::ROFS, "file_denied", false, "read-only"),
+            (Errno::ACCESS, "file_denied", false, "this machine's user may not touch `notes/a`"),
+            (Errno::NAMETOOLONG, "path_not_allowed", false, "no name like that of `notes/a`"),
+            (Errno::NOENT, "missing", false, "does not exist"),
+            (Errno::IO, "file_failed", false, "cannot be used"),
+        ] {
+            let failed = place.failed("missing", &error.into());
+            assert_eq!((failed.code, failed.retryable), (code, retryable), "{error:?}: {failed}");
+            assert!(failed.message.contains(says), "{failed}");
+        }
     }
 
     #[test]

@@ -164,6 +164,67 @@ async fn a_write_replaces_the_whole_file_and_keeps_its_mode() {
     assert_eq!(fs::read_dir(edge.path("notes")).unwrap().count(), 1);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn of_writes_at_the_same_time_one_stays_whole() {
+    let edge = Edge::new();
+    let content = |number: usize| number.to_string().repeat(20_000);
+
+    let writes = (0..20).map(|number| {
+        let tools = edge.tools.clone();
+        let arguments = json!({ "path": "notes/a", "content": content(number % 10) });
+        tokio::spawn(async move { tools.call("file.write", arguments).await })
+    });
+    for write in writes.collect::<Vec<_>>() {
+        write.await.unwrap().unwrap();
+    }
+
+    let text = edge.text("notes/a");
+    assert!((0..10).any(|number| text == content(number)), "{:.40}", text);
+    assert_eq!(fs::read_dir(edge.path("notes")).unwrap().count(), 1);
+}
+
+#[tokio::test]
+async fn of_a_huge_file_only_the_start_is_read() {
+    let edge = Edge::new();
+    let huge = fs::File::create(edge.path("docs/huge")).unwrap();
+    huge.set_len(1 << 40).unwrap();
+
+    let start =
+        edge.call("file.read", json!({ "path": "docs/huge", "encoding": "base64", "max_chars": 3 })).await;
+
+    assert_eq!((&start["content"], &start["truncated"]), (&json!("AAAA"), &json!(true)));
+    assert_eq!(start["size_bytes"], 1_u64 << 40);
+}
+
+#[tokio::test]
+async fn a_file_that_is_too_large_to_add_to_is_left_as_it_is() {
+    let edge = Edge::new();
+    let huge = fs::File::create(edge.path("notes/huge")).unwrap();
+    huge.set_len(1 << 40).unwrap();
+
+    let refusal =
+        edge.refusal("file.write", json!({ "path": "notes/huge", "content": "x", "mode": "append" })).await;
+
+    assert_eq!(refusal.code, "file_too_large");
+    assert_eq!(fs::metadata(edge.path("notes/huge")).unwrap().len(), 1 << 40);
+}
+
+#[tokio::test]
+async fn a_folder_that_turns_into_a_link_still_leads_nowhere() {
+    let edge = Edge::new();
+    fs::create_dir(edge.path("notes/sub")).unwrap();
+    edge.call("file.write", json!({ "path": "notes/sub/a", "content": "in" })).await;
+
+    fs::rename(edge.path("notes/sub"), edge.path("notes/old")).unwrap();
+    symlink(edge.path("."), edge.path("notes/sub")).unwrap();
+    let write = edge.refusal("file.write", json!({ "path": "notes/sub/secret", "content": "x" })).await;
+    let new = edge.refusal("file.write", json!({ "path": "notes/sub/new", "content": "x" })).await;
+
+    assert_eq!((write.code, new.code), ("path_not_allowed", "path_not_allowed"));
+    assert_eq!(edge.text("secret"), "hush");
+    assert!(!edge.path("new").exists());
+}
+
 #[tokio::test]
 async fn appending_adds_and_creating_never_replaces() {
     let edge = Edge::new();

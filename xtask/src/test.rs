@@ -33,6 +33,7 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
         )?;
     }
     if !options.skip_lint {
+        lint_pins()?;
         deny()?;
     }
     if options.runner.is_empty() {
@@ -60,6 +61,17 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
     // Traps and errors capture a backtrace each when this is set; the tests measure none of them.
     tests.env("RUST_BACKTRACE", "0");
     step::run("testing", &mut tests)?;
+    Ok(())
+}
+
+/// The backends of `berth-pi` that need hardware to run are at least compiled, each alone and both.
+fn lint_pins() -> anyhow::Result<()> {
+    for backends in ["gpiocdev", "rppal", "gpiocdev,rppal"] {
+        let mut command = crate::cargo();
+        command.args(["clippy", "-p", "berth-rpi", "--all-targets", "--features", backends]);
+        command.args(["--quiet", "--", "-D", "warnings"]);
+        step::run(&format!("linting the pins with {backends}"), &mut command)?;
+    }
     Ok(())
 }
 

@@ -149,7 +149,8 @@ fn nul_parameter(query: &str) -> &str {
 
 /// PostgreSQL has no NUL in a text, so no text of ours may have one, whatever the database.
 fn has_nul(field: &str) -> ApiError {
-    ApiError::bad_request("nul_character", format!("{field} has a NUL character")).with("field", json!(field))
+    ApiError::bad_request("nul_character", format!("`{field}` has a NUL character"))
+        .with("field", json!(field))
 }
 
 /// The limit of a route that has its own, in bytes.

@@ -49,10 +49,8 @@ pub(crate) struct OperationView {
     /// Why this target was chosen.
     routing_reason: String,
     /// What the tool answered; null before.
-    #[schema(value_type = Object)]
     pub(crate) result: Value,
     /// `{code, message, retryable, details}` or null.
-    #[schema(value_type = Object)]
     pub(crate) error: Value,
     calls: Vec<CallView>,
     created_at: String,
@@ -69,7 +67,6 @@ struct CallView {
     #[schema(value_type = Object)]
     arguments: Value,
     /// Measurements of the call, where its target takes them.
-    #[schema(value_type = Object)]
     receipt: Value,
     started_at: String,
     finished_at: String,

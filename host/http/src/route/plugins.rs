@@ -65,7 +65,6 @@ struct PluginTool {
     timeout_ms: u64,
     #[schema(value_type = Object)]
     input_schema: Value,
-    #[schema(value_type = Object)]
     output_schema: Value,
 }
 
@@ -232,13 +231,10 @@ struct CallAnswer {
     tool: String,
     execution_target: String,
     status: String,
-    #[schema(value_type = Object)]
     result: Value,
     /// What the tool says went wrong; null when nothing did. A call that yielded nothing is an error envelope.
-    #[schema(value_type = Object)]
     error: Value,
     /// Measurements of the call.
-    #[schema(value_type = Object)]
     receipt: Value,
 }
 

@@ -146,7 +146,7 @@ fn read_cursor(cursor: &str) -> Result<(Timestamp, ThreadId), ApiError> {
 
 /// Makes a thread.
 #[utoipa::path(
-    post, path = "/runtime/threads", tag = "threads", request_body = NewThreadBody,
+    post, path = "/runtime/threads", tag = "threads", request_body = Option<NewThreadBody>,
     responses((status = 200, body = ThreadView)),
 )]
 async fn create(State(state): State<HttpState>, Body(body): Body<NewThreadBody>) -> Answer<ThreadView> {
@@ -161,7 +161,7 @@ async fn create(State(state): State<HttpState>, Body(body): Body<NewThreadBody>)
 
 /// The thread of a workspace and key, made when there is none.
 #[utoipa::path(
-    post, path = "/runtime/threads/default", tag = "threads", request_body = DefaultThreadBody,
+    post, path = "/runtime/threads/default", tag = "threads", request_body = Option<DefaultThreadBody>,
     responses((status = 200, body = ThreadView)),
 )]
 async fn default(State(state): State<HttpState>, Body(body): Body<DefaultThreadBody>) -> Answer<ThreadView> {

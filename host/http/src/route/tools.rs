@@ -30,7 +30,6 @@ struct ToolView {
     #[schema(value_type = Object)]
     input_schema: Value,
     /// Null when unknown.
-    #[schema(value_type = Object)]
     output_schema: Value,
     risk_level: String,
     requires_confirmation: bool,

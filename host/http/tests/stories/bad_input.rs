@@ -157,7 +157,7 @@ async fn a_nul_is_refused_by_name_wherever_it_is_on_every_database() {
             ("/operator/plugins/notes/grants", json!({ "capability": "files", "reason": "\0" }), "reason"),
         ] {
             let error = berth.post(path, body).await.refuses(400, "nul_character");
-            assert_eq!(error["message"], format!("{field} has a NUL character"), "{path}");
+            assert_eq!(error["message"], format!("`{field}` has a NUL character"), "{path}");
         }
         for (path, field) in [
             ("/runtime/threads/thr_%00", "thread_id"),

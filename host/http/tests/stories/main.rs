@@ -7,6 +7,7 @@
 mod access;
 mod approvals;
 mod bad_input;
+mod contract;
 mod events;
 mod health;
 mod messages;

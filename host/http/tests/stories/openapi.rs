@@ -111,10 +111,11 @@ async fn the_description_is_openapi_whose_references_lead_somewhere() {
     let berth = Berth::start().await;
     let document = document(&berth).await;
 
-    let read: utoipa::openapi::OpenApi = serde_json::from_value(document.clone()).unwrap();
-
-    assert_eq!(serde_json::to_value(&read).unwrap(), document);
     assert_eq!(document["openapi"], "3.1.0");
+    assert!(document["info"]["title"].is_string() && document["info"]["version"].is_string());
+    for (name, schema) in document["components"]["schemas"].as_object().unwrap() {
+        assert!(jsonschema::meta::validate(schema).is_ok(), "{name} is no JSON schema");
+    }
     assert_eq!(document["components"]["securitySchemes"]["bearer"]["scheme"], "bearer");
     let mut references = Vec::new();
     all(&document, "$ref", &mut references);

@@ -23,6 +23,7 @@ use futures::{Stream, StreamExt};
 use serde_json::{Value, json};
 use tower::ServiceExt;
 
+use crate::contract::Contract;
 use crate::shelf::Shelf;
 
 pub const TOKEN: &str = "correct-horse";
@@ -33,6 +34,7 @@ pub struct Berth {
     pub shelf: Arc<Shelf>,
     pub links: Arc<Links>,
     pub app: Router,
+    contract: Contract,
 }
 
 impl Berth {
@@ -65,7 +67,10 @@ impl Berth {
         };
         let core = Core::start(ports, config).await.unwrap();
         let app = berth_http::router(HttpState::new(core.clone(), shelf.clone(), ids, http), Router::new());
-        Self { core, store, shelf, links, app }
+        let mut berth = Self { core, store, shelf, links, app, contract: Contract::new(Value::Null) };
+        let ask = request(Method::GET, "/openapi.json").body(Body::empty()).unwrap();
+        berth.contract = Contract::new(berth.send_unchecked(ask).await.ok());
+        berth
     }
 
     pub async fn get(&self, path: &str) -> Answer {
@@ -89,13 +94,21 @@ impl Berth {
         self.send(request.body(Body::from(body.to_string())).unwrap()).await
     }
 
+    /// Sends `request`; the answer must be as `/openapi.json` says.
     pub async fn send(&self, request: Request<Body>) -> Answer {
-        let asked = format!("{} {}", request.method(), request.uri());
+        let answer = self.send_unchecked(request).await;
+        self.contract.check(&answer);
+        answer
+    }
+
+    async fn send_unchecked(&self, request: Request<Body>) -> Answer {
+        let (method, path) = (request.method().clone(), request.uri().path().to_owned());
         let response = self.app.clone().oneshot(request).await.unwrap();
         let (parts, body) = response.into_parts();
         let bytes = axum::body::to_bytes(body, usize::MAX).await.unwrap();
         Answer {
-            asked,
+            method,
+            path,
             status: parts.status.as_u16(),
             headers: parts.headers,
             text: String::from_utf8(bytes.to_vec()).unwrap(),
@@ -178,7 +191,8 @@ pub fn request(method: Method, path: &str) -> axum::http::request::Builder {
 /// What came back.
 #[derive(Debug)]
 pub struct Answer {
-    asked: String,
+    pub method: Method,
+    pub path: String,
     pub status: u16,
     pub headers: HeaderMap,
     pub text: String,
@@ -187,24 +201,24 @@ pub struct Answer {
 impl Answer {
     pub fn json(&self) -> Value {
         serde_json::from_str(&self.text)
-            .unwrap_or_else(|error| panic!("{}: {error}: {}", self.asked, self.text))
+            .unwrap_or_else(|error| panic!("{} {}: {error}: {}", self.method, self.path, self.text))
     }
 
     /// The body of an answer that must be 200.
     #[track_caller]
     pub fn ok(&self) -> Value {
-        assert_eq!(self.status, 200, "{}: {}", self.asked, self.text);
+        assert_eq!(self.status, 200, "{} {}: {}", self.method, self.path, self.text);
         self.json()
     }
 
     /// The error of an answer that must be this refusal; its envelope is whole.
     #[track_caller]
     pub fn refuses(&self, status: u16, code: &str) -> Value {
-        assert_eq!(self.status, status, "{}: {}", self.asked, self.text);
+        assert_eq!(self.status, status, "{} {}: {}", self.method, self.path, self.text);
         let body = self.json();
         assert_eq!((&body["schema"], &body["kind"]), (&json!("meetyou.http.v1"), &json!("error")), "{body}");
         let error = body["error"].clone();
-        assert_eq!(error["code"], code, "{}: {error}", self.asked);
+        assert_eq!(error["code"], code, "{} {}: {error}", self.method, self.path);
         assert!(!error["message"].as_str().unwrap().is_empty(), "{error}");
         assert!(error["retryable"].is_boolean() && error["details"].is_object(), "{error}");
         assert!(

@@ -13,6 +13,7 @@ mod health;
 mod messages;
 mod openapi;
 mod operations;
+mod page;
 mod plugins;
 mod sessions;
 mod shelf;

@@ -12,6 +12,7 @@ mod delivery;
 mod endpoint;
 mod error;
 mod event;
+mod file;
 mod message;
 mod operation;
 mod plugin;

@@ -1,6 +1,7 @@
 //! Opening a database, its transactions, its migrations.
 
 use std::fs::File;
+use std::ops::{Deref, DerefMut};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -14,6 +15,7 @@ use sqlx::{Any, AnyConnection, AnyPool, Connection, Executor, Transaction};
 
 use crate::DatabaseUrl;
 use crate::error::{problem, translate};
+use crate::file::{Connections, Lease, Settings, limit_pages};
 
 static MIGRATIONS: Migrator = sqlx::migrate!("../../migrations");
 
@@ -40,21 +42,24 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A database that is open and has the newest schema.
 pub struct SqlStore {
-    kind: Kind,
-    readers: AnyPool,
-    writers: AnyPool,
-    /// The most pages of a SQLite file, 0 for no limit; every new writer is told.
-    max_pages: Arc<AtomicU64>,
+    database: Database,
     /// Held while the store lives: one host per file.
     _lock: Option<File>,
     /// Removed with the store, for one that was opened in memory.
     _folder: Option<tempfile::TempDir>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kind {
-    Sqlite,
-    Postgres,
+enum Database {
+    Sqlite {
+        readers: Connections,
+        writer: Connections,
+        /// The most pages of the file, 0 for no limit.
+        max_pages: Arc<AtomicU64>,
+    },
+    Postgres {
+        readers: AnyPool,
+        writers: AnyPool,
+    },
 }
 
 impl SqlStore {
@@ -85,34 +90,44 @@ impl SqlStore {
     async fn open_sqlite(path: &Path, folder: Option<tempfile::TempDir>) -> Result<Self, StoreError> {
         let lock = lock(path)?;
         let url = format!("sqlite:{}?mode=rwc", in_url(path)?);
-        // A commit survives the kill of the process; FULL makes it survive the loss of power as well.
-        check_sqlite(&url).await?;
         let max_pages = Arc::new(AtomicU64::new(0));
-        let writers = sqlite_pool(&url, 1, "PRAGMA synchronous = FULL", max_pages.clone()).await?;
-        migrate(&writers).await?;
-        let readers = sqlite_pool(&url, READERS, "PRAGMA query_only = ON", max_pages.clone()).await?;
-        Ok(Self { kind: Kind::Sqlite, readers, writers, max_pages, _lock: Some(lock), _folder: folder })
+        let settings = |places, mode, begin| Settings {
+            url: url.clone(),
+            places,
+            mode,
+            begin,
+            max_pages: max_pages.clone(),
+            patience: ACQUIRE_TIMEOUT,
+        };
+        // A commit survives the kill of the process; FULL makes it survive the loss of power as well. A transaction
+        // that reads first and writes later could lose its right to write in between.
+        let writing = settings(1, "PRAGMA synchronous = FULL", "BEGIN IMMEDIATE");
+        let writer = Connections::open(writing).await.map_err(cannot_open)?;
+        migrate(&mut *writer.take().await.map_err(translate)?).await?;
+        let reading = settings(READERS, "PRAGMA query_only = ON", "BEGIN");
+        let readers = Connections::open(reading).await.map_err(cannot_open)?;
+        let database = Database::Sqlite { readers, writer, max_pages };
+        Ok(Self { database, _lock: Some(lock), _folder: folder })
     }
 
     async fn open_postgres(url: &str) -> Result<Self, StoreError> {
         check_postgres(url).await?;
         let writers = postgres_pool(url, POSTGRES_WRITERS).await?;
-        migrate(&writers).await?;
+        migrate(&mut *writers.acquire().await.map_err(translate)?).await?;
         let readers = postgres_pool(url, READERS).await?;
-        let max_pages = Arc::default();
-        Ok(Self { kind: Kind::Postgres, readers, writers, max_pages, _lock: None, _folder: None })
+        Ok(Self { database: Database::Postgres { readers, writers }, _lock: None, _folder: None })
     }
 
     /// Lets a SQLite file grow to `bytes` and no further; a write beyond fails with `DiskFull`.
     ///
     /// Does nothing on PostgreSQL, where quotas belong to the server.
     pub async fn limit_bytes(&self, bytes: u64) -> Result<(), StoreError> {
-        if self.kind == Kind::Sqlite {
-            let mut connection = self.writers.acquire().await.map_err(translate)?;
+        if let Database::Sqlite { writer, max_pages, .. } = &self.database {
+            let mut connection = writer.take().await.map_err(translate)?;
             let page =
                 sqlx::query("PRAGMA page_size").fetch_one(&mut *connection).await.map_err(translate)?;
             let pages = (bytes / u64::try_from(number(&page)?.max(1)).unwrap_or(1)).max(1);
-            self.max_pages.store(pages, Ordering::Relaxed);
+            max_pages.store(pages, Ordering::Relaxed);
             limit_pages(&mut connection, pages).await.map_err(translate)?;
         }
         Ok(())
@@ -120,23 +135,31 @@ impl SqlStore {
 
     /// Ends every connection. A store that is dropped without it loses nothing.
     pub async fn close(&self) {
-        self.readers.close().await;
-        self.writers.close().await;
+        match &self.database {
+            Database::Sqlite { readers, writer, .. } => {
+                readers.close().await;
+                writer.close().await;
+            }
+            Database::Postgres { readers, writers } => {
+                readers.close().await;
+                writers.close().await;
+            }
+        }
+    }
+}
+
+/// Says what is wrong with a file in the words of SQLite.
+fn cannot_open(error: sqlx::Error) -> StoreError {
+    let message = error.to_string();
+    match translate(error) {
+        StoreError::Sql { source } | StoreError::Unavailable { source: Some(source), .. } => {
+            StoreError::Unavailable { message, source: Some(source) }
+        }
+        known => known,
     }
 }
 
 /// A pool tries again for as long as it may and then says only that it timed out; one connection says what is wrong.
-async fn check_sqlite(url: &str) -> Result<(), StoreError> {
-    let unavailable = |source: sqlx::Error| StoreError::Unavailable {
-        message: source.to_string(),
-        source: Some(Box::new(source)),
-    };
-    let mut connection = AnyConnection::connect(url).await.map_err(unavailable)?;
-    connection.execute("PRAGMA schema_version").await.map_err(unavailable)?;
-    connection.close().await.map_err(translate)
-}
-
-/// The same for a server.
 async fn check_postgres(url: &str) -> Result<(), StoreError> {
     let attempt = tokio::time::timeout(CONNECT_TIMEOUT, AnyConnection::connect(url)).await;
     let connection = match attempt {
@@ -150,35 +173,6 @@ async fn check_postgres(url: &str) -> Result<(), StoreError> {
         }
     };
     connection.close().await.map_err(translate)
-}
-
-async fn sqlite_pool(
-    url: &str,
-    connections: u32,
-    mode: &'static str,
-    max_pages: Arc<AtomicU64>,
-) -> Result<AnyPool, StoreError> {
-    AnyPoolOptions::new()
-        .max_connections(connections)
-        .acquire_timeout(ACQUIRE_TIMEOUT)
-        .after_connect(move |connection, _| {
-            let max_pages = max_pages.load(Ordering::Relaxed);
-            Box::pin(async move {
-                for pragma in [
-                    "PRAGMA busy_timeout = 10000",
-                    "PRAGMA journal_mode = WAL",
-                    "PRAGMA foreign_keys = ON",
-                    "PRAGMA temp_store = MEMORY",
-                    mode,
-                ] {
-                    connection.execute(pragma).await?;
-                }
-                limit_pages(connection, max_pages).await
-            })
-        })
-        .connect(url)
-        .await
-        .map_err(translate)
 }
 
 async fn postgres_pool(url: &str, connections: u32) -> Result<AnyPool, StoreError> {
@@ -207,13 +201,6 @@ fn in_url(path: &Path) -> Result<String, StoreError> {
     Ok(text.replace('%', "%25").replace('?', "%3F").replace('#', "%23"))
 }
 
-async fn limit_pages(connection: &mut AnyConnection, pages: u64) -> Result<(), sqlx::Error> {
-    if pages > 0 {
-        connection.execute(sqlx::AssertSqlSafe(format!("PRAGMA max_page_count = {pages}"))).await?;
-    }
-    Ok(())
-}
-
 /// Takes the lock beside the file. The lock goes with the process, however that ends.
 fn lock(path: &Path) -> Result<File, StoreError> {
     let mut beside = path.as_os_str().to_owned();
@@ -236,8 +223,8 @@ fn lock(path: &Path) -> Result<File, StoreError> {
     }
 }
 
-async fn migrate(pool: &AnyPool) -> Result<(), StoreError> {
-    match MIGRATIONS.run(pool).await {
+async fn migrate(connection: &mut AnyConnection) -> Result<(), StoreError> {
+    match MIGRATIONS.run(connection).await {
         Ok(()) => Ok(()),
         Err(MigrateError::VersionMissing(found)) => Err(StoreError::NewerSchema { found, known: newest() }),
         Err(MigrateError::Execute(error)) => match translate(error) {
@@ -255,43 +242,43 @@ fn newest() -> i64 {
 #[async_trait]
 impl Store for SqlStore {
     async fn read(&self) -> Result<Box<dyn Tx>, StoreError> {
-        let tx = match self.kind {
-            Kind::Sqlite => self.readers.begin().await,
-            Kind::Postgres => {
-                self.readers.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await
+        let tx = match &self.database {
+            Database::Sqlite { readers, .. } => readers.begin().await.map(Open::File),
+            Database::Postgres { readers, .. } => {
+                let begin = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
+                readers.begin_with(begin).await.map(Open::Server)
             }
         };
         Ok(Box::new(SqlTx { tx: tx.map_err(translate)? }))
     }
 
     async fn write(&self) -> Result<Box<dyn Tx>, StoreError> {
-        let mut tx = match self.kind {
-            // A transaction that reads first and writes later could lose its right to write in between.
-            Kind::Sqlite => match self.writers.begin_with("BEGIN IMMEDIATE").await {
-                // SQLite ends a transaction by itself when the disk is full; the connection still counts it as open
-                // and is of no more use.
-                Err(sqlx::Error::InvalidSavePointStatement) => {
-                    self.writers.acquire().await.map_err(translate)?.close().await.map_err(translate)?;
-                    self.writers.begin_with("BEGIN IMMEDIATE").await
-                }
-                begun => begun,
-            },
-            Kind::Postgres => self.writers.begin_with("BEGIN ISOLATION LEVEL READ COMMITTED").await,
-        }
-        .map_err(translate)?;
-        if self.kind == Kind::Postgres {
-            sqlx::query(WRITE_LOCK).execute(&mut *tx).await.map_err(translate)?;
-        }
+        let tx = match &self.database {
+            Database::Sqlite { writer, .. } => Open::File(writer.begin().await.map_err(translate)?),
+            Database::Postgres { writers, .. } => {
+                let begin = "BEGIN ISOLATION LEVEL READ COMMITTED";
+                let mut tx = writers.begin_with(begin).await.map_err(translate)?;
+                sqlx::query(WRITE_LOCK).execute(&mut *tx).await.map_err(translate)?;
+                Open::Server(tx)
+            }
+        };
         Ok(Box::new(SqlTx { tx }))
     }
 
     async fn health(&self) -> StoreHealth {
-        let kind = match self.kind {
-            Kind::Sqlite => "sqlite",
-            Kind::Postgres => "postgres",
+        let statement = async {
+            match &self.database {
+                Database::Sqlite { readers, .. } => {
+                    sqlx::query("SELECT 1").fetch_one(&mut *readers.take().await?).await
+                }
+                Database::Postgres { readers, .. } => sqlx::query("SELECT 1").fetch_one(readers).await,
+            }
         };
-        let statement = sqlx::query("SELECT 1").fetch_one(&self.readers);
         let answer = tokio::time::timeout(HEALTH_TIMEOUT, statement).await;
+        let kind = match &self.database {
+            Database::Sqlite { .. } => "sqlite",
+            Database::Postgres { .. } => "postgres",
+        };
         let problem = match answer {
             Ok(Ok(_)) => None,
             Ok(Err(error)) => {
@@ -309,13 +296,43 @@ impl Store for SqlStore {
 
 /// A transaction; the repositories of all aggregates are implemented on it, a file each.
 pub(crate) struct SqlTx {
-    pub(crate) tx: Transaction<'static, Any>,
+    pub(crate) tx: Open,
+}
+
+/// An open transaction, as its connection.
+pub(crate) enum Open {
+    File(Lease),
+    Server(Transaction<'static, Any>),
+}
+
+impl Deref for Open {
+    type Target = AnyConnection;
+
+    fn deref(&self) -> &AnyConnection {
+        match self {
+            Self::File(lease) => lease,
+            Self::Server(tx) => tx,
+        }
+    }
+}
+
+impl DerefMut for Open {
+    fn deref_mut(&mut self) -> &mut AnyConnection {
+        match self {
+            Self::File(lease) => lease,
+            Self::Server(tx) => tx,
+        }
+    }
 }
 
 #[async_trait]
 impl Tx for SqlTx {
     async fn commit(self: Box<Self>) -> Result<(), StoreError> {
-        self.tx.commit().await.map_err(translate)
+        let committed = match self.tx {
+            Open::File(lease) => lease.commit().await,
+            Open::Server(tx) => tx.commit().await,
+        };
+        committed.map_err(translate)
     }
 }
 

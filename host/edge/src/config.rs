@@ -13,8 +13,9 @@ use crate::roots::{Access, Limits, RootSpec};
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
-    /// The address of Core.
-    pub url: String,
+    /// The address of Core; `url` means the same.
+    #[serde(alias = "url")]
+    pub core: String,
     pub token_file: Option<PathBuf>,
     /// `lab1` or `edge.lab1.executor`.
     pub endpoint_id: Option<String>,
@@ -44,7 +45,7 @@ pub struct RootTable {
 impl Default for Config {
     fn default() -> Self {
         Self {
-            url: "http://127.0.0.1:8787".to_owned(),
+            core: "http://127.0.0.1:8787".to_owned(),
             token_file: None,
             endpoint_id: None,
             display_name: None,
@@ -118,7 +119,7 @@ mod tests {
     fn a_whole_file_is_read() {
         let config = Config::parse(
             r#"
-            url = "https://core.example"
+            core = "https://core.example"
             endpoint_id = "lab1"
             workspaces = ["home-lab"]
             tools = ["file.read"]
@@ -136,6 +137,7 @@ mod tests {
         )
         .unwrap();
 
+        assert_eq!(config.core, "https://core.example");
         assert_eq!(config.roots["docs"].access, Access::ReadOnly);
         assert_eq!(config.roots["notes"].access, Access::ReadWrite);
         assert_eq!((config.limits.max_read_bytes, config.limits.max_write_bytes), (4096, 1024 * 1024));

@@ -91,8 +91,8 @@ fn prepare(flags: Flags) -> anyhow::Result<Provider> {
         }
         tools.retain(|key| config.tools.iter().any(|tool| tool == key));
     }
-    let url = flags.core.as_deref().unwrap_or(&config.url);
-    let provider = Provider::builder(url, token, identity).tools(tools).limits(config.provider_limits());
+    let core = flags.core.as_deref().unwrap_or(&config.core);
+    let provider = Provider::builder(core, token, identity).tools(tools).limits(config.provider_limits());
     let provider = match Token::find(None, &["BERTH_CREDENTIAL_SECRET", "MEETYOU_CREDENTIAL_SECRET"]) {
         Ok(secret) => provider.secret(secret),
         Err(_) => provider,

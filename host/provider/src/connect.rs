@@ -68,7 +68,7 @@ impl Network {
         let authorization = token.header().ok_or(BuildError::Token)?;
         let encrypted = uri.scheme_str() == Some("wss");
         if !encrypted && !is_loopback(&uri) {
-            tracing::warn!(address, "the access token travels unencrypted: use https");
+            tracing::warn!(address, "the access token travels unencrypted: use https:// or wss://");
         }
         let connector = if encrypted { tls(address)? } else { Connector::Plain };
         Ok(Self { uri, authorization, connector })

@@ -41,6 +41,38 @@ async fn a_board_serves_until_sigterm_and_leaves_its_pins_off() {
 }
 
 #[tokio::test]
+async fn only_commands_that_the_owner_has_written_down_are_run() {
+    let berth = Berth::start().await;
+    let sandbox = tempfile::tempdir().unwrap();
+    let (_dir, config) = file(
+        &json!({
+            "core_base_url": format!("http://{}", berth.address),
+            "endpoint_id": "kitchen",
+            "workspace_ids": ["home-lab"],
+            "security": {
+                "safe_shell_enabled": true, "sandbox_dir": sandbox.path(),
+                "safe_shell_allowlist": ["echo $HOME; 'a  b' | cat", { "name": "env", "argv": ["env"] }],
+            },
+        })
+        .to_string(),
+    );
+    let mut command = berth_pi(&["--simulate-gpio", "--config", &config]);
+    command.env("BERTH_ACCESS_TOKEN", TOKEN);
+    let mut pi = Running::start(command);
+    pi.says("core has the tools tools=11").await;
+
+    let exec = async |command: &str| {
+        let ended = berth.call("rpi.shell.safe_exec", Some(ENDPOINT), json!({ "command": command })).await;
+        ended.unwrap().unwrap().outcome
+    };
+
+    assert_eq!(exec("echo").await.unwrap().content["stdout"], "$HOME; a  b | cat\n");
+    let env = exec("env").await.unwrap().content["stdout"].to_string();
+    assert!(env.contains("LANG=C.UTF-8") && !env.contains(TOKEN), "{env}");
+    assert_eq!(exec("echo; id").await.unwrap_err().code, "safe_shell_command_not_allowed");
+}
+
+#[tokio::test]
 async fn a_wrong_token_ends_with_3_and_is_in_no_log() {
     let berth = Berth::start().await;
     let core = format!("http://{}", berth.address);

@@ -61,7 +61,8 @@ impl Guest {
         Ok(guests)
     }
 
-    fn read(kind: Kind, folder: PathBuf) -> anyhow::Result<Self> {
+    /// Reads the `Cargo.toml` in `folder`.
+    pub fn read(kind: Kind, folder: PathBuf) -> anyhow::Result<Self> {
         let path = folder.join("Cargo.toml");
         let manifest: toml::Table =
             files::read_text(&path)?.parse().with_context(|| format!("{} is no TOML", path.display()))?;

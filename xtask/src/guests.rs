@@ -134,25 +134,34 @@ fn succeed(cargo: &mut Command, names: &str) -> anyhow::Result<()> {
 
 /// Makes the component of a module, and puts beside it what the host reads.
 fn finish(guest: &Guest, toolchain: &Toolchain, target: &Path) -> anyhow::Result<()> {
+    let component = component(guest, toolchain)?;
+    if guest.kind == Kind::Plugin {
+        dress(guest, &target.join("plugins").join(&guest.name))?;
+    }
+    files::write(&guest.component(target), &component)
+}
+
+/// The component of the module that cargo has made of `guest`.
+pub fn component(guest: &Guest, toolchain: &Toolchain) -> anyhow::Result<Vec<u8>> {
     let triple = toolchain.target(guest);
     let module = toolchain::target_folder().join(triple).join("guest").join(guest.module_name());
-    let component = component::encode(files::read(&module)?, Toolchain::needs_adapter(triple))?;
-    let place = guest.component(target);
-    if guest.kind == Kind::Plugin {
-        let folder = target.join("plugins").join(&guest.name);
-        files::write(&folder.join("plugin.toml"), &files::read(&guest.folder.join("plugin.toml"))?)?;
-        // The compiler drops doc comments; the host takes them from here.
-        files::mirror(&guest.folder.join("wit"), &folder.join("wit"))?;
-        for extra in ["grants.toml", "config.schema.json"] {
-            let from = guest.folder.join(extra);
-            if from.exists() {
-                files::write(&folder.join(extra), &files::read(&from)?)?;
-            } else {
-                files::remove(&folder.join(extra))?;
-            }
+    component::encode(files::read(&module)?, Toolchain::needs_adapter(triple))
+}
+
+/// Puts into the folder of a built plugin what the host reads beside the component.
+pub fn dress(guest: &Guest, folder: &Path) -> anyhow::Result<()> {
+    files::write(&folder.join("plugin.toml"), &files::read(&guest.folder.join("plugin.toml"))?)?;
+    // The compiler drops doc comments; the host takes them from here.
+    files::mirror(&guest.folder.join("wit"), &folder.join("wit"))?;
+    for extra in ["grants.toml", "config.schema.json"] {
+        let from = guest.folder.join(extra);
+        if from.exists() {
+            files::write(&folder.join(extra), &files::read(&from)?)?;
+        } else {
+            files::remove(&folder.join(extra))?;
         }
     }
-    files::write(&place, &component)
+    Ok(())
 }
 
 /// Removes what was built from folders that are gone, so that no test and no host finds it.

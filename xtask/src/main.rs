@@ -8,6 +8,7 @@ mod files;
 mod guest;
 mod guests;
 mod host;
+mod plugin;
 mod postgres;
 mod step;
 mod test;
@@ -32,6 +33,8 @@ struct Arguments {
 enum Task {
     /// Builds the plugins and the guests of the tests to WebAssembly.
     Guests(guests::Options),
+    /// Builds a plugin in a folder of its own.
+    Plugin(plugin::Options),
     /// Writes docs/errors.md from the tables in docs/errors/.
     Errors,
     /// Builds what is missing and runs a host with the bundled plugins.
@@ -44,6 +47,7 @@ fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let done = match arguments.task {
         Task::Guests(options) => guests::run(&options),
+        Task::Plugin(options) => plugin::run(&options),
         Task::Errors => errors::run(),
         Task::Up(options) => up::run(&options),
         Task::Test(options) => test::run(&options),

@@ -122,49 +122,84 @@ async fn say(
         let answer = conversation.say(text, None, interrupts, output::json).await?;
         return answer.failure().map_or(Ok(()), |_| Err(Failure::Silent));
     }
-    let mut streamed = String::new();
-    let answer = conversation.say(text, None, interrupts, |event| show(event, &mut streamed)).await?;
+    let mut screen = Screen::default();
+    let answer = conversation.say(text, None, interrupts, |event| screen.show(event)).await?;
     // Deltas are told, not kept: one that was lost on the way is made up for by the stored message.
-    if !streamed.ends_with(answer.text()) {
-        end_line(&mut streamed);
-        streamed.push_str(answer.text());
-        output::piece(&output::plain(answer.text()));
+    if !screen.said.ends_with(answer.text()) {
+        screen.end_line();
+        screen.say(answer.text());
     }
-    end_line(&mut streamed);
+    screen.end_line();
     answer.failure().map_or(Ok(()), Err)
 }
 
-fn show(event: &Value, streamed: &mut String) {
-    let payload = &event["payload"];
-    match event["type"].as_str().unwrap_or_default() {
-        "message.delta" => {
-            let delta = output::text(payload, "delta");
-            output::piece(&output::plain(&delta));
-            streamed.push_str(&delta);
+/// What the reader has seen of one answer.
+#[derive(Default)]
+struct Screen {
+    /// The deltas, and nothing else: remarks may come between them.
+    said: String,
+    /// Whether the line on standard output has not ended.
+    is_open: bool,
+}
+
+impl Screen {
+    fn show(&mut self, event: &Value) {
+        let payload = &event["payload"];
+        match event["type"].as_str().unwrap_or_default() {
+            "message.delta" => self.say(payload["delta"].as_str().unwrap_or_default()),
+            "tool.call.created" => {
+                self.end_line();
+                let note = format!("[{}]", output::one_line(&output::text(payload, "tool_key")));
+                output::note(&Terminal::err().paint(Tone::Quiet, &note));
+            }
+            "tool.call.failed" => {
+                self.end_line();
+                let why = output::text(&payload["error"], "message");
+                let note = format!("[{} failed: {why}]", output::text(payload, "tool_key"));
+                output::note(&Terminal::err().paint(Tone::Bad, &output::one_line(&note)));
+            }
+            "approval.required" => {
+                self.end_line();
+                super::send::waiting(event);
+            }
+            _ => {}
         }
-        "tool.call.created" => {
-            end_line(streamed);
-            let note = format!("[{}]", output::one_line(&output::text(payload, "tool_key")));
-            output::note(&Terminal::err().paint(Tone::Quiet, &note));
+    }
+
+    fn say(&mut self, text: &str) {
+        if !text.is_empty() {
+            output::piece(&output::plain(text));
+            self.said.push_str(text);
+            self.is_open = !text.ends_with('\n');
         }
-        "tool.call.failed" => {
-            end_line(streamed);
-            let why = output::text(&payload["error"], "message");
-            let note = format!("[{} failed: {why}]", output::text(payload, "tool_key"));
-            output::note(&Terminal::err().paint(Tone::Bad, &output::one_line(&note)));
+    }
+
+    fn end_line(&mut self) {
+        if self.is_open {
+            output::line("");
+            self.is_open = false;
         }
-        "approval.required" => {
-            end_line(streamed);
-            super::send::waiting(event);
-        }
-        _ => {}
     }
 }
 
-/// Ends the line that is being streamed, if there is one.
-fn end_line(streamed: &mut String) {
-    if !streamed.is_empty() && !streamed.ends_with('\n') {
-        output::line("");
-        streamed.push('\n');
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_remark_between_two_deltas_is_none_of_what_was_said() {
+        let mut screen = Screen::default();
+
+        for event in [
+            json!({ "type": "message.delta", "payload": { "delta": "one " } }),
+            json!({ "type": "tool.call.created", "payload": { "tool_key": "late" } }),
+            json!({ "type": "message.delta", "payload": { "delta": "two" } }),
+        ] {
+            screen.show(&event);
+        }
+
+        assert_eq!((screen.said.as_str(), screen.is_open), ("one two", true));
     }
 }

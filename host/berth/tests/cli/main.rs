@@ -7,6 +7,7 @@ mod support;
 
 mod approvals;
 mod components;
+mod guide;
 mod host;
 mod local;
 mod output;

@@ -67,9 +67,15 @@ pub async fn run(global: &Global, client: &Client, options: Options) -> Result<(
 /// What went wrong, in the tool's own words where it has some: the host's summary of them may be cut.
 fn told(answer: &Value) -> String {
     let result = &answer["result"];
-    match result.as_str().or_else(|| result["message"].as_str()) {
-        Some(words) => words.to_owned(),
-        None => text(&answer["error"], "message"),
+    if let Some(words) = result.as_str().or_else(|| result["message"].as_str()) {
+        return words.to_owned();
+    }
+    // The case of a variant, with what it carries.
+    match (result["tag"].as_str(), &result["val"]) {
+        (Some(case), Value::Null) => case.to_owned(),
+        (Some(case), Value::String(words)) => format!("{case}: {words}"),
+        (Some(case), other) => format!("{case}: {other}"),
+        (None, _) => text(&answer["error"], "message"),
     }
 }
 
@@ -83,6 +89,9 @@ mod tests {
         for (result, told_) in [
             (json!("no such file"), "no such file"),
             (json!({ "code": "missing", "message": "no such file" }), "no such file"),
+            (json!({ "tag": "missing" }), "missing"),
+            (json!({ "tag": "missing", "val": "no such file" }), "missing: no such file"),
+            (json!({ "tag": "missing", "val": [1] }), "missing: [1]"),
             (json!({ "unknown": 1 }), "no su…"),
             (Value::Null, "no su…"),
         ] {

@@ -1,0 +1,216 @@
+//! The pages in `docs/`: what they show is what happens.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use berth_wasm::Manifest;
+use berth_wasm::limits::{self, Limits};
+
+use crate::support::{Host, Options};
+
+/// A fenced piece of a page: the words behind the fence, and the text.
+struct Block {
+    kind: String,
+    about: String,
+    text: String,
+}
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().unwrap()
+}
+
+fn page(name: &str) -> String {
+    std::fs::read_to_string(root().join("docs").join(name)).unwrap()
+}
+
+fn blocks(page: &str) -> Vec<Block> {
+    let mut blocks = Vec::new();
+    let mut open: Option<Block> = None;
+    for line in page.lines() {
+        match (&mut open, line.strip_prefix("```")) {
+            (None, Some(head)) => {
+                let (kind, about) = head.split_once(' ').unwrap_or((head, ""));
+                open = Some(Block { kind: kind.to_owned(), about: about.to_owned(), text: String::new() });
+            }
+            (Some(_), Some("")) => blocks.extend(open.take()),
+            (Some(block), _) => {
+                block.text.push_str(line);
+                block.text.push('\n');
+            }
+            (None, None) => {}
+        }
+    }
+    blocks
+}
+
+/// The rows of the table whose head begins with `first`, cell by cell.
+fn table(page: &str, first: &str) -> Vec<Vec<String>> {
+    let mut lines = page.lines().skip_while(|line| !line.starts_with(&format!("| {first} |")));
+    assert!(lines.next().is_some(), "no table of `{first}`");
+    let rows = lines.skip(1).take_while(|line| line.starts_with('|'));
+    rows.map(|row| row.trim_matches('|').split('|').map(|cell| cell.trim().to_owned()).collect()).collect()
+}
+
+/// Whether `said` is `shown`, where `…` stands for anything.
+fn fits(shown: &str, said: &str) -> bool {
+    let pieces: Vec<&str> = shown.trim_end().split('…').collect();
+    let said = said.trim_end();
+    let (first, last) = (pieces[0], pieces[pieces.len() - 1]);
+    if pieces.len() == 1 {
+        return said == first;
+    }
+    let Some(mut rest) = said.strip_prefix(first).and_then(|rest| rest.strip_suffix(last)) else {
+        return false;
+    };
+    pieces[1..pieces.len() - 1].iter().all(|piece| match rest.split_once(piece) {
+        Some((_, behind)) => {
+            rest = behind;
+            true
+        }
+        None => false,
+    })
+}
+
+/// Runs the commands of a page in their order, each as a shell of its reader does, and compares what they say.
+struct Reader<'a> {
+    host: &'a Host,
+    folder: PathBuf,
+}
+
+impl Reader<'_> {
+    fn follow(&self, text: &str) {
+        for step in text.split("$ ").skip(1) {
+            let (command, shown) = step.split_once('\n').unwrap_or((step, ""));
+            let said = self.run(command);
+            assert!(fits(shown, &said), "$ {command}\nis shown with:\n{shown}\nand says:\n{said}");
+        }
+    }
+
+    fn run(&self, command: &str) -> String {
+        let berth = Path::new(env!("CARGO_BIN_EXE_berth")).parent().unwrap().to_owned();
+        let mut path = vec![berth];
+        path.extend(std::env::split_paths(&std::env::var_os("PATH").unwrap()));
+        let mut shell = Command::new("sh");
+        shell.args(["-c", &format!("{command} 2>&1")]).current_dir(&self.folder).stdin(Stdio::null());
+        shell.env("PATH", std::env::join_paths(path).unwrap()).env("BERTH_DATA", self.host.data());
+        shell.env("CARGO_NET_OFFLINE", "true");
+        // What the plugin needs is built once, not once for each run of this test.
+        if command.starts_with("cargo test") {
+            shell.env("CARGO_TARGET_DIR", root().join("target/guide"));
+        } else {
+            shell.env_remove("CARGO_TARGET_DIR");
+        }
+        for name in ["BERTH_ACCESS_TOKEN", "BERTH_URL", "BERTH_LOG", "RUSTC", "RUSTFLAGS"] {
+            shell.env_remove(name);
+        }
+        let ended = shell.output().unwrap();
+        let said = String::from_utf8(ended.stdout).unwrap();
+        let failed = said.contains("error: ") || said.contains("failed: ");
+        assert_eq!(ended.status.success(), !failed, "$ {command}\n{said}");
+        said
+    }
+}
+
+#[test]
+fn the_plugin_of_the_guide_is_built_installed_and_called_as_it_says() {
+    let host = Host::start(Options::default());
+    let page = page("plugin-guide.md");
+    std::os::unix::fs::symlink(root(), host.scratch().join("berth")).unwrap();
+    for block in blocks(&page).iter().filter(|block| block.about.starts_with("tally/")) {
+        let file = host.scratch().join(&block.about);
+        std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+        std::fs::write(file, &block.text).unwrap();
+    }
+    let folder = host.scratch().join("tally");
+    // The same versions as ours, which are there already.
+    std::fs::copy(root().join("Cargo.lock"), folder.join("Cargo.lock")).unwrap();
+    let reader = Reader { host: &host, folder };
+
+    let consoles: Vec<_> = blocks(&page).into_iter().filter(|block| block.kind == "console").collect();
+    assert!(consoles.len() >= 5);
+    consoles.iter().for_each(|block| reader.follow(&block.text));
+}
+
+#[test]
+fn an_excerpt_is_a_piece_of_its_file() {
+    let page = page("plugin-guide.md");
+    let mut found = 0;
+    for block in blocks(&page) {
+        if let Some(file) = block.about.strip_prefix("excerpt=") {
+            let text = std::fs::read_to_string(root().join(file)).unwrap();
+            assert!(text.contains(&block.text), "{file} has not:\n{}", block.text);
+            found += 1;
+        }
+    }
+    assert!(found > 0);
+}
+
+#[test]
+fn the_guide_has_every_key_of_a_manifest() {
+    let base = "[plugin]\nid = \"a\"\nversion = \"0.1.0\"\n";
+    let mut known = BTreeSet::new();
+    for (section, manifest) in [
+        ("plugin", format!("{base}nothing = 1")),
+        ("component", format!("{base}[component]\nnothing = 1")),
+        ("capability", format!("{base}[[capability]]\nname = \"files\"\nnothing = 1")),
+        ("tool", format!("{base}[tool.x]\nnothing = 1")),
+        ("limits", format!("{base}[limits]\nnothing = 1")),
+        ("config", format!("{base}[config]\nnothing = 1")),
+    ] {
+        let refusal = Manifest::parse(&manifest).unwrap_err().message;
+        let list = refusal.split_once("expected").unwrap().1;
+        known.extend(list.split('`').skip(1).step_by(2).map(|key| format!("{section}.{key}")));
+    }
+
+    let page = page("plugin-guide.md");
+    let told: BTreeSet<_> =
+        table(&page, "key").iter().map(|row| row[0].trim_matches('`').to_owned()).collect();
+
+    assert_eq!(told, known);
+}
+
+#[test]
+fn the_guide_has_the_limits_of_the_engine() {
+    let size = |bytes: usize| match bytes {
+        bytes if bytes % (1 << 20) == 0 => format!("{} MiB", bytes >> 20),
+        bytes => format!("{} KiB", bytes >> 10),
+    };
+    let (most, time) = (Limits::ceilings(), |time: std::time::Duration| format!("{} s", time.as_secs()));
+    let none = String::new;
+    let wanted = BTreeMap::from([
+        ("memory", (size(limits::MEMORY_BYTES), size(most.memory_bytes))),
+        ("computing time", (time(limits::CPU), time(most.cpu))),
+        ("whole time, waits included", (time(limits::WALL), time(most.wall))),
+        ("JSON text of the answer", (size(limits::OUTPUT_BYTES), size(most.output_bytes))),
+        (
+            "calls of one plugin at once",
+            (limits::CALLS_PER_PLUGIN.to_string(), most.concurrent_calls.to_string()),
+        ),
+        ("calls of all plugins at once", (limits::CALLS_PER_HOST.to_string(), none())),
+        ("texts in the arguments", (size(limits::INPUT_BYTES), none())),
+        ("one crossing to the host", (size(limits::HOSTCALL_BYTES), none())),
+        ("stack", (size(limits::STACK_BYTES), none())),
+        ("lines of the log", (limits::LOG_LINES.to_string(), none())),
+        ("one line of the log", (size(limits::LOG_LINE_BYTES), none())),
+        ("file of the component", (size(limits::COMPONENT_BYTES), none())),
+        ("time to return after a cancellation", (time(limits::CANCEL_GRACE), none())),
+    ]);
+
+    let page = page("plugin-guide.md");
+    let rows = table(&page, "limit");
+    let told: BTreeMap<_, _> =
+        rows.iter().map(|row| (row[0].as_str(), (row[1].clone(), row[2].clone()))).collect();
+
+    assert_eq!(told, wanted);
+}
+
+#[test]
+fn what_is_shown_with_dots_may_be_anything_there() {
+    assert!(fits("a\n…\nc\n", "a\nb\nb\nc"));
+    assert!(fits("…c\n", "abc"));
+    assert!(fits("abc", "abc\n"));
+    assert!(!fits("a…c", "ab"));
+    assert!(!fits("abc", "abcd"));
+    assert!(!fits("a…b…c", "a c"));
+}

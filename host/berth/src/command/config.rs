@@ -32,6 +32,8 @@ struct Setting {
     key: String,
     value: Value,
     source: String,
+    /// The environment variable that beats the file.
+    variable: Option<&'static str>,
     about: &'static str,
 }
 
@@ -50,6 +52,7 @@ pub fn run(global: &Global, options: &Options) -> Result<(), Failure> {
                 Source::File => "file".to_owned(),
                 Source::Default => "default".to_owned(),
             },
+            variable: key.variable,
             about: key.about,
         })
         .collect();
@@ -57,7 +60,12 @@ pub fn run(global: &Global, options: &Options) -> Result<(), Failure> {
     if global.json {
         let list: Vec<_> = settings
             .iter()
-            .map(|setting| json!({ "key": setting.key, "value": setting.value, "source": setting.source }))
+            .map(|setting| {
+                json!({
+                    "key": setting.key, "value": setting.value, "source": setting.source,
+                    "variable": setting.variable, "about": setting.about,
+                })
+            })
             .collect();
         let file = source.as_ref().map(|(path, _)| path);
         output::json(&json!({ "data": data.path(), "file": file, "settings": list }));
@@ -90,7 +98,7 @@ fn secret(variable: &'static str, fallback: Option<&'static str>, about: &'stati
         (false, Some(place)) => (json!("(hidden)"), place),
         (false, None) => (Value::Null, "default"),
     };
-    Setting { key: variable.to_owned(), value, source: source.to_owned(), about }
+    Setting { key: variable.to_owned(), value, source: source.to_owned(), variable: Some(variable), about }
 }
 
 fn token(data: &DataDir) -> Result<Setting, Failure> {

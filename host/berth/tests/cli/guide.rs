@@ -7,7 +7,9 @@ use std::process::{Command, Stdio};
 use berth_wasm::Manifest;
 use berth_wasm::limits::{self, Limits};
 
-use crate::support::{Host, Options};
+use serde_json::Value;
+
+use crate::support::{Host, Options, berth, run};
 
 /// A fenced piece of a page: the words behind the fence, and the text.
 struct Block {
@@ -130,6 +132,47 @@ fn the_plugin_of_the_guide_is_built_installed_and_called_as_it_says() {
     let consoles: Vec<_> = blocks(&page).into_iter().filter(|block| block.kind == "console").collect();
     assert!(consoles.len() >= 5);
     consoles.iter().for_each(|block| reader.follow(&block.text));
+}
+
+#[test]
+fn the_commands_of_the_operators_guide_say_what_it_shows() {
+    let host = Host::start(Options::bundled());
+    std::fs::create_dir(host.scratch().join("notes")).unwrap();
+    let reader = Reader { host: &host, folder: host.scratch().to_owned() };
+
+    let page = page("operator-guide.md");
+    let consoles: Vec<_> = blocks(&page).into_iter().filter(|block| block.kind == "console").collect();
+    assert!(consoles.len() >= 4);
+    consoles.iter().for_each(|block| reader.follow(&block.text));
+}
+
+#[test]
+fn the_operators_guide_has_every_key_with_its_variable_and_default() {
+    let home = tempfile::tempdir().unwrap();
+    let shown = run(berth(home.path()).args(["config", "--json"])).json();
+    let settings = shown["settings"].as_array().unwrap();
+    let keys = settings.iter().filter(|setting| setting["key"].as_str().unwrap().contains('.'));
+    let wanted: BTreeMap<_, _> = keys
+        .map(|setting| {
+            let variable = setting["variable"].as_str().unwrap_or_default();
+            let default = match &setting["value"] {
+                Value::Null => String::new(),
+                Value::String(text) => text.clone(),
+                other => other.to_string(),
+            };
+            (setting["key"].as_str().unwrap().to_owned(), (variable.to_owned(), default))
+        })
+        .collect();
+
+    let page = page("operator-guide.md");
+    let plain = |cell: &str| cell.trim_matches('`').to_owned();
+    let told: BTreeMap<_, _> =
+        table(&page, "key").iter().map(|row| (plain(&row[0]), (plain(&row[1]), plain(&row[2])))).collect();
+
+    assert_eq!(told, wanted);
+    for secret in settings.iter().filter(|setting| !setting["key"].as_str().unwrap().contains('.')) {
+        assert!(page.contains(&format!("| `{}` |", secret["key"].as_str().unwrap())), "{secret}");
+    }
 }
 
 #[test]

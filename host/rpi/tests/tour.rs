@@ -9,8 +9,8 @@ mod support;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use berth_model::PluginId;
 use berth_model::plugin::GrantMode;
+use berth_model::{PluginId, RunId, ThreadId};
 use berth_provider::{Provider, Status, Stopped, Token};
 use berth_rpi::{Board, Config, SimulatedGpio, tools};
 use berth_wasm::host::endpoints::LinkedEndpoints;
@@ -76,7 +76,7 @@ impl Kitchen {
     async fn pi_connects(&mut self) {
         let file = json!({
             "endpoint_id": "kitchen", "workspace_ids": ["home-lab"],
-            "devices": [{ "device_id": "lamp", "type": "led", "pin": 17, "direction": "out", "max_on_ms": 1000 }],
+            "devices": [{ "device_id": "lamp", "type": "led", "pin": 17, "direction": "out", "max_on_ms": 30000 }],
         });
         let config = Config::parse(&file.to_string(), |_| None).unwrap();
         let pins = config.allowed_pins.iter().copied();
@@ -113,16 +113,25 @@ impl Kitchen {
 
     /// Says something and, when somebody must agree, does; what the model says in the end.
     async fn says(&mut self, text: &str) -> String {
+        let (thread, _) = self.begins(text).await;
+        self.agrees_and_hears_the_end(thread).await
+    }
+
+    /// Says something, and who follows it.
+    async fn begins(&mut self, text: &str) -> (ThreadId, RunId) {
         let thread = self.berth.thread().await;
         self.chat.follows_beside("thread", &thread.to_string()).await;
-        self.berth.message(thread, text).await;
+        (thread, self.berth.message(thread, text).await)
+    }
+
+    async fn agrees_and_hears_the_end(&mut self, thread: ThreadId) -> String {
         loop {
             let event = self
                 .chat
                 .hears_until(|frame| {
                     let kind = frame["payload"]["type"].as_str().unwrap_or_default();
                     frame["payload"]["thread_id"] == thread.to_string().as_str()
-                        && ["confirm.requested", "message.completed"].contains(&kind)
+                        && ["confirm.requested", "message.completed", "run.cancelled"].contains(&kind)
                 })
                 .await;
             let inner: &Value = &event["payload"]["payload"];
@@ -134,7 +143,7 @@ impl Kitchen {
                     .unwrap();
                 continue;
             }
-            return inner["message"]["content"].as_str().unwrap().to_owned();
+            return inner["message"]["content"].as_str().unwrap_or_default().to_owned();
         }
     }
 }
@@ -163,6 +172,26 @@ async fn a_pulse_through_everything_ends_off() {
     let answer = kitchen.says(r#"/call gpio_pulse {"device_id": "lamp", "duration_ms": 1}"#).await;
 
     assert!(answer.contains(r#""device_id":"lamp""#), "{answer}");
+    assert_eq!(kitchen.gpio.history(), [(17, true), (17, false)]);
+}
+
+#[tokio::test]
+async fn stopping_the_run_ends_the_pulse() {
+    let mut kitchen = Kitchen::new().await;
+    kitchen.grants(&ALL).await;
+
+    let (thread, run) =
+        kitchen.begins(r#"/call gpio_pulse {"device_id": "lamp", "duration_ms": 10000}"#).await;
+    let (core, gpio) = (kitchen.berth.core.clone(), kitchen.gpio.clone());
+    let stopping = tokio::spawn(async move {
+        gpio.until(17, true).await;
+        assert!(core.stop_run(run).await.unwrap());
+        gpio.until(17, false).await;
+    });
+    let said = kitchen.agrees_and_hears_the_end(thread).await;
+
+    assert_eq!(said, "", "it came to an end by itself");
+    stopping.await.unwrap();
     assert_eq!(kitchen.gpio.history(), [(17, true), (17, false)]);
 }
 

@@ -70,7 +70,7 @@ async fn a_message_that_is_too_large_costs_the_connection_and_not_the_provider()
 #[tokio::test]
 async fn a_core_that_leaves_in_the_middle_of_anything_is_tried_again() {
     let puppet = Puppet::listen().await;
-    let _device = Device::start(&puppet.url(), TOKEN);
+    let device = Device::start(&puppet.url(), TOKEN);
 
     drop(puppet.accepts().await);
     let mut core = puppet.accepts().await;
@@ -82,7 +82,9 @@ async fn a_core_that_leaves_in_the_middle_of_anything_is_tried_again() {
     drop(core);
     let mut core = puppet.serves().await;
     core.calls("t.gated", json!({})).await;
+    device.bench.begins().await;
     drop(core);
+    device.bench.is_cut_off().await;
 
     assert_eq!(puppet.serves().await.result_of("t.echo", json!({})).await, json!({}));
 }

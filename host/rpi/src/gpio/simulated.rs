@@ -3,6 +3,8 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use tokio::sync::Notify;
+
 use super::{GpioBackend, GpioError, Pull};
 
 /// Writes that are remembered.
@@ -12,6 +14,8 @@ const MAX_HISTORY: usize = 1024;
 #[derive(Clone, Default)]
 pub struct SimulatedGpio {
     pins: Arc<Mutex<Pins>>,
+    /// Rung at every write.
+    written: Arc<Notify>,
 }
 
 #[derive(Default)]
@@ -31,6 +35,17 @@ impl SimulatedGpio {
     /// The level that a pin drives; `None` when it is no output.
     pub fn driven(&self, pin: u8) -> Option<bool> {
         self.lock().driven.get(&pin).copied()
+    }
+
+    /// Waits until a pin drives `level`.
+    pub async fn until(&self, pin: u8, level: bool) {
+        loop {
+            let written = self.written.notified();
+            if self.driven(pin) == Some(level) {
+                return;
+            }
+            written.await;
+        }
     }
 
     /// Every write so far, oldest first; the last 1024 of them.
@@ -83,6 +98,8 @@ impl GpioBackend for SimulatedGpio {
             pins.history.pop_front();
         }
         pins.history.push_back((pin, level));
+        drop(pins);
+        self.written.notify_waiters();
         Ok(())
     }
 

@@ -5,9 +5,9 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Context;
-use berth_edge::roots::{RootSpec, Roots};
+use berth_edge::roots::{Access, RootSpec, Roots};
 use berth_edge::{Config, tools};
-use berth_provider::{Identity, Provider, Token, on_signals};
+use berth_provider::{Finding, Identity, Provider, Report, Token, on_signals};
 use clap::Parser;
 
 /// Offers this machine's folders and a few plain tools to a berth Core.
@@ -35,6 +35,9 @@ struct Flags {
     /// A folder that calls may read, with `:rw` also write; may be given more than once.
     #[arg(long = "root", value_name = "NAME=PATH[:rw]")]
     roots: Vec<RootSpec>,
+    /// Looks at configuration, folders, token and Core, tells what is wrong, and ends: with 1 when something is.
+    #[arg(long)]
+    check: bool,
     /// What to log, such as `info` or `berth_provider=debug`.
     #[arg(long, value_name = "FILTER", default_value = "info", env = "BERTH_LOG")]
     log_level: String,
@@ -43,10 +46,14 @@ struct Flags {
 #[tokio::main]
 async fn main() -> ExitCode {
     let flags = Flags::parse();
-    let provider = match log(&flags.log_level).and_then(|()| prepare(flags)) {
-        Ok(provider) => provider,
+    let prepared = log(&flags.log_level).and_then(|()| prepare(&flags));
+    let (provider, roots) = match prepared {
+        Ok(prepared) => prepared,
         Err(error) => return say(&error, 2),
     };
+    if flags.check {
+        return check(&provider, &roots).await;
+    }
     let stop = match on_signals().context("signals cannot be heard") {
         Ok(stop) => stop,
         Err(error) => return say(&error, 1),
@@ -73,16 +80,41 @@ fn log(filter: &str) -> anyhow::Result<()> {
     tracing::subscriber::set_global_default(log.finish()).context("the log cannot be set up")
 }
 
-fn prepare(flags: Flags) -> anyhow::Result<Provider> {
+/// What `--check` tells of a set-up that could be made.
+async fn check(provider: &Provider, roots: &[RootSpec]) -> ExitCode {
+    let mut report = Report::default();
+    for RootSpec { name, path, access } in roots {
+        let (mode, word) = match access {
+            Access::ReadOnly => (rustix::fs::Access::READ_OK, "read"),
+            Access::ReadWrite => {
+                (rustix::fs::Access::READ_OK | rustix::fs::Access::WRITE_OK, "read and written")
+            }
+        };
+        let allowed = rustix::fs::access(path, mode | rustix::fs::Access::EXEC_OK);
+        let place = format!("{name}: {}", path.display());
+        let told =
+            allowed.map(|()| format!("{place} can be {word}")).map_err(|error| format!("{place}: {error}"));
+        report.result("root", told);
+    }
+    if roots.is_empty() {
+        report.add(Finding::Doubtful, "root", "none: there are no file tools");
+    }
+    let answers = provider.probe().await.map(|()| "answers, and takes the token".to_owned());
+    report.result("core", answers.map_err(|error| error.to_string()));
+    let _ = write!(std::io::stdout(), "{report}");
+    if report.is_good() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+fn prepare(flags: &Flags) -> anyhow::Result<(Provider, Vec<RootSpec>)> {
     let config = match &flags.config {
         Some(path) => Config::load(path)?,
         None => Config::default(),
     };
     let token_file = flags.token_file.as_deref().or(config.token_file.as_deref());
     let token = Token::find(token_file, &["BERTH_ACCESS_TOKEN"])?;
-    let identity = identity(&flags, &config)?;
-    let roots = Roots::open(&config.root_specs(&flags.roots), config.limits.clone())?;
-    let mut tools = tools(roots);
+    let identity = identity(flags, &config)?;
+    let roots = config.root_specs(&flags.roots);
+    let mut tools = tools(Roots::open(&roots, config.limits.clone())?);
     if !config.tools.is_empty() {
         let on_offer: Vec<&str> = tools.keys().collect();
         let unknown = config.tools.iter().find(|key| !on_offer.contains(&key.as_str()));
@@ -97,7 +129,7 @@ fn prepare(flags: Flags) -> anyhow::Result<Provider> {
         Ok(secret) => provider.secret(secret),
         Err(_) => provider,
     };
-    Ok(provider.build()?)
+    Ok((provider.build()?, roots))
 }
 
 fn identity(flags: &Flags, config: &Config) -> anyhow::Result<Identity> {

@@ -74,6 +74,21 @@ async fn a_wrong_token_ends_with_3_and_is_in_no_log() {
 }
 
 #[tokio::test]
+async fn a_check_tells_what_is_wrong_without_serving() {
+    let nobody = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    let (core, root) = (format!("http://{nobody}"), format!("notes={}:rw", dir.path().display()));
+    let mut command = berth_edge(&["--check", "--endpoint-id", "lab1", "--core", &core, "--root", &root]);
+
+    let output = command.env("BERTH_ACCESS_TOKEN", TOKEN).output().await.unwrap();
+
+    let told = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{told}");
+    assert!(told.contains("PASS  root      notes: ") && told.contains("can be read and written"), "{told}");
+    assert!(told.contains("FAIL  core      ws://") && told.contains("Connection refused"), "{told}");
+}
+
+#[tokio::test]
 async fn what_it_cannot_be_told_ends_with_2_and_says_what() {
     let (_dir, typo) = file("url = \"http://127.0.0.1:1\"\n[limits]\nmax_reed_bytes = 1\n");
     let (_dir2, unknown) = file("tools = [\"file.reed\"]");

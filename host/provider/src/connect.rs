@@ -42,7 +42,7 @@ pub trait Dial: Send + Sync + 'static {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum DialError {
     /// The answer would be the same next time.
-    #[error("HTTP {status}")]
+    #[error("core refuses the access token (HTTP {status})")]
     Unauthorized { status: u16 },
     #[error("{0}")]
     Failed(String),

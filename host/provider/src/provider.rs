@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use berth_proto::{ProviderFrame, limits};
+use futures::SinkExt;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
@@ -103,6 +104,14 @@ impl Provider {
         }
     }
 
+    /// Opens one socket and closes it again: whether Core is there and takes the token.
+    pub async fn probe(&self) -> Result<(), DialError> {
+        let mut socket = self.dial.dial().await?;
+        // It has served its purpose; how it ends does not matter.
+        let _ = socket.close().await;
+        Ok(())
+    }
+
     /// Follows where the provider stands.
     pub fn status(&self) -> watch::Receiver<Status> {
         self.shared.status.subscribe()
@@ -141,8 +150,8 @@ async fn serve(
         };
         let ending = match opened {
             Ok(socket) => session::run(socket, shared, &mut operations, stop).await,
-            Err(error @ DialError::Unauthorized { .. }) => {
-                Ending::GivenUp(Stopped::Unauthorized { told: error.to_string() })
+            Err(DialError::Unauthorized { status }) => {
+                Ending::GivenUp(Stopped::Unauthorized { told: format!("HTTP {status}") })
             }
             Err(DialError::Failed(why)) => Ending::Lost { why, served: false, good: false },
         };

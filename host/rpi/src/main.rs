@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::Context;
-use berth_provider::{Backoff, Limits, Provider, Token, Tools, on_signals};
+use berth_provider::{Backoff, Finding, Limits, Provider, Report, Token, Tools, on_signals};
 use berth_rpi::{Board, Config, gpio, tools};
 use clap::Parser;
 use serde_json::json;
@@ -39,6 +39,9 @@ struct Flags {
     /// Without a Core: runs echo and system info, prints the answers as JSON, and ends.
     #[arg(long)]
     simulate: bool,
+    /// Looks at configuration, pins, token and Core, tells what is wrong, and ends: with 1 when something is.
+    #[arg(long, conflicts_with = "simulate")]
+    check: bool,
     /// What to log, such as `info` or `berth_provider=debug`.
     #[arg(long, value_name = "FILTER", default_value = "info", env = "BERTH_LOG")]
     log_level: String,
@@ -83,6 +86,9 @@ async fn start(flags: &Flags) -> Result<ExitCode, Failure> {
     let config = settings(flags).map_err(Failure::Usage)?;
     for remark in &config.remarks {
         tracing::warn!("configuration: {remark}");
+    }
+    if flags.check {
+        return check(flags, &config).await.map_err(Failure::Failed);
     }
     let board = board(flags, &config).map_err(Failure::Failed)?;
     let tools = tools(&board, &config);
@@ -154,6 +160,38 @@ fn board(flags: &Flags, config: &Config) -> anyhow::Result<Arc<Board>> {
     let backend = gpio::open(name, &config.gpio_chip)?;
     tracing::info!(backend = name, pins = ?config.allowed_pins, devices = config.devices.len(), "pins");
     Ok(Board::new(backend, config.allowed_pins.iter().copied(), config.off_levels()))
+}
+
+async fn check(flags: &Flags, config: &Config) -> anyhow::Result<ExitCode> {
+    let mut report = Report::default();
+    for remark in &config.remarks {
+        report.add(Finding::Doubtful, "config", remark.as_str());
+    }
+    let count = config.devices.len();
+    let text = format!("{}, pins {:?}, devices: {count}", config.identity.endpoint_id, config.allowed_pins);
+    report.add(Finding::Good, "config", text);
+    match board(flags, config) {
+        Ok(board) if board.backend() == "simulated" => {
+            report.add(Finding::Doubtful, "pins", "simulated: nothing is switched");
+        }
+        Ok(board) => report.add(Finding::Good, "pins", board.backend()),
+        Err(error) => report.add(Finding::Bad, "pins", format!("{error:#}")),
+    }
+    if !config.shell.templates.is_empty() {
+        let folder = config.shell.sandbox_dir.display().to_string();
+        let made = std::fs::create_dir_all(&config.shell.sandbox_dir);
+        report.result("sandbox", made.map_err(|error| format!("{folder}: {error}")).map(|()| folder));
+    }
+    match provider(flags, config, Tools::new()) {
+        Ok(provider) => {
+            report.add(Finding::Good, "token", "found");
+            let answers = provider.probe().await.map(|()| "answers, and takes the token".to_owned());
+            report.result("core", answers.map_err(|error| error.to_string()));
+        }
+        Err(error) => report.add(Finding::Bad, "token", format!("{error:#}")),
+    }
+    write!(std::io::stdout(), "{report}")?;
+    Ok(if report.is_good() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 /// The first that is there: the flag, the environment, the file.

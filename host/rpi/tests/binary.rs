@@ -128,6 +128,26 @@ async fn pins_that_are_not_there_end_with_1() {
 }
 
 #[tokio::test]
+async fn a_check_tells_what_is_wrong_without_serving() {
+    let berth = Berth::start().await;
+    let core = format!("http://{}", berth.address);
+    let check = async |token: &str| {
+        let mut command =
+            berth_pi(&["--check", "--simulate-gpio", "--endpoint-id", "kitchen", "--core", &core]);
+        let output = command.env("BERTH_ACCESS_TOKEN", token).output().await.unwrap();
+        (output.status.code().unwrap(), String::from_utf8(output.stdout).unwrap())
+    };
+
+    let (good, told) = check(TOKEN).await;
+    let (bad, refused) = check("battery-staple").await;
+
+    assert_eq!((good, bad), (0, 1), "{told}{refused}");
+    assert!(told.contains("WARN  pins      simulated") && told.contains("PASS  core      answers"), "{told}");
+    assert!(refused.contains("FAIL  core      core refuses the access token"), "{refused}");
+    assert!(!berth.is_connected(ENDPOINT) && !refused.contains("battery"));
+}
+
+#[tokio::test]
 async fn without_a_core_it_tells_what_it_would_answer() {
     let output = berth_pi(&["--simulate", "--simulate-gpio"]).output().await.unwrap();
 

@@ -14,7 +14,7 @@ Examples:
   berth plugin install ./tally
   berth runs --json
 
-Commands find the host by --url, BERTH_URL or the data folder, and take the token from BERTH_ACCESS_TOKEN or the data
+Commands find the host by --url, BERTH_URL or the data folder, and take the token from BERTH_ACCESS_TOKEN or the data \
 folder. Exit codes: 0 ok, 1 failed, 2 wrong usage, 3 not connected or not authorised.";
 
 /// A self-hosted plugin host for a personal agent.

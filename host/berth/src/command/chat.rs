@@ -20,7 +20,7 @@ Examples:
   berth chat 'what is in my notes?'
   berth chat --thread thr_… --json 'and now?'
 
-Without TEXT each line is a message. Ctrl-C stops the run that answers; at the prompt it ends, as Ctrl-D does. With
+Without TEXT each line is a message. Ctrl-C stops the run that answers; at the prompt it ends, as Ctrl-D does. With \
 --json every event is a line; the events of a run end with run.completed, run.failed or run.cancelled.";
 
 const HELP: &str = "\

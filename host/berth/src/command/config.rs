@@ -16,7 +16,7 @@ Examples:
   berth config
   berth config --config ./berth.toml --json
 
-Shows what `berth serve` would start with here. Flags beat the environment, the environment beats the file. Secrets are
+Shows what `berth serve` would start with here. Flags beat the environment, the environment beats the file. Secrets are \
 not shown.";
 
 #[derive(Debug, Args)]

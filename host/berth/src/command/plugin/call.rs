@@ -16,7 +16,7 @@ Examples:
   berth plugin call files_list
   jq -n '{text: \"hello\"}' | berth plugin call echo_say -
 
-The call goes through the same gate as every other one. With --json the answer has the operation, its receipt and the
+The call goes through the same gate as every other one. With --json the answer has the operation, its receipt and the \
 error, if there is one, and standard output has it in each case.";
 
 #[derive(Debug, Args)]

@@ -42,6 +42,47 @@ async fn frames_that_mean_nothing_are_passed_over() {
 }
 
 #[tokio::test]
+async fn no_value_in_the_wrong_place_breaks_a_provider() {
+    let (_puppet, _device, mut core) = connected().await;
+    let odd = [
+        json!(null),
+        json!(true),
+        json!(-1),
+        json!(1e308),
+        json!(u64::MAX),
+        json!(""),
+        json!("\u{0}\u{202e}"),
+        json!([[], {}]),
+        json!({ "": { "a": [null] } }),
+    ];
+    let fields = [
+        "call_id",
+        "tool_key",
+        "operation_id",
+        "arguments",
+        "encrypted_arguments",
+        "timeout_seconds",
+        "audit_context",
+        "reason",
+    ];
+
+    for kind in
+        ["tool.call.request", "tool.call.cancel", "endpoint.ready", "endpoint.error", "subscription.ack"]
+    {
+        for value in &odd {
+            core.says(kind, value.clone()).await;
+            for field in fields {
+                let mut payload = json!({ "call_id": "odd", "tool_key": "t.none", "arguments": {} });
+                payload[field] = value.clone();
+                core.says(kind, payload).await;
+            }
+        }
+    }
+
+    assert_eq!(core.result_of("t.echo", json!({})).await, json!({}));
+}
+
+#[tokio::test]
 async fn a_message_that_is_no_json_object_costs_the_connection_and_not_the_provider() {
     let (puppet, _device, mut core) = connected().await;
     let deep = "[".repeat(100_000);

@@ -101,3 +101,19 @@ fn an_address_that_is_none_is_wrong_usage() {
         assert!(refusal.contains(url) && refusal.contains("http://127.0.0.1:8787"), "{refusal}");
     }
 }
+
+#[test]
+fn the_doctor_tells_a_host_of_another_series() {
+    let home = tempfile::tempdir().unwrap();
+    let url = answering(
+        "HTTP/1.1 200 OK\r\nContent-Length: 67\r\nConnection: close\r\n\r\n\
+         {\"health\":{\"status\":\"ready\",\"ready\":true,\"version\":\"99.0.1\"      }}",
+    );
+
+    let told = run(berth(home.path()).args(["doctor", "--json", "--url", &url]));
+
+    let told: serde_json::Value = serde_json::from_str(&told.out).unwrap();
+    let version = told["checks"].as_array().unwrap().iter().find(|check| check["name"] == "version").unwrap();
+    assert_eq!(version["ok"], false);
+    assert!(version["detail"].as_str().unwrap().contains("99.0.1"), "{version}");
+}

@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::Context;
 use berth_core::port::store::StoreError;
 use berth_core::{Core, CoreConfig, Ports};
-use berth_http::{AccessToken, HttpConfig, HttpState};
+use berth_http::{AccessToken, HttpConfig, HttpState, ServeConfig};
 use berth_hub::{Hub, HubConfig, Links};
 use berth_model::run::RunLimits;
 use berth_store::{DatabaseUrl, SqlStore};
@@ -103,17 +103,14 @@ impl Host {
     /// Serves until `stop`, then ends runs, streams and connections in that order.
     pub async fn run(self, stop: CancellationToken) -> Result<(), Failure> {
         let closing = CancellationToken::new();
-        let closed = closing.clone();
-        let service = self.routes.into_make_service_with_connect_info::<std::net::SocketAddr>();
-        let mut serving = tokio::spawn(
-            axum::serve(self.listener, service)
-                .with_graceful_shutdown(async move { closed.cancelled().await })
-                .into_future(),
-        );
+        let mut serving = tokio::spawn(berth_http::serve(
+            self.listener,
+            self.routes,
+            ServeConfig::default(),
+            closing.clone(),
+        ));
         tokio::select! {
-            ended = &mut serving => {
-                ended.map_err(anyhow::Error::from)?.context("the host cannot listen any more")?;
-            }
+            ended = &mut serving => ended.context("the host cannot listen any more")?,
             () = stop.cancelled() => {
                 tracing::info!("stopping");
                 // Nobody comes in any more; then long answers and sockets end with core.

@@ -16,6 +16,7 @@ mod layer;
 mod openapi;
 mod route;
 mod router;
+mod serve;
 mod state;
 mod streams;
 pub mod token;
@@ -25,5 +26,6 @@ pub use admin::{
 };
 pub use config::{BodyLimits, BuildInfo, HttpConfig};
 pub use router::router;
+pub use serve::{ServeConfig, serve};
 pub use state::HttpState;
 pub use token::AccessToken;

@@ -4,40 +4,14 @@ use std::collections::BTreeSet;
 
 use axum::body::Body;
 use axum::http::{Method, header};
-use berth_core::port::store::{EventScope, Store};
-use berth_model::event::{EventType, NewEvent};
-use berth_model::{EventId, JsonMap, RunId};
+use berth_core::port::store::EventScope;
 use futures::StreamExt;
 use serde_json::json;
-use uuid::Uuid;
 
 use crate::support::{Berth, Events, Told, request, tidy};
 
 fn stored(told: &[Told]) -> Vec<i64> {
     told.iter().filter_map(Told::cursor).collect()
-}
-
-/// Stores `count` events of a run behind everybody's back; the next commit of Core rings for them too.
-async fn flood(berth: &Berth, run: &str, count: u128) {
-    let run: RunId = run.parse().unwrap();
-    let run = berth.core.run(run).await.unwrap();
-    for batch in 0..count / 500 {
-        let events: Vec<_> = (0..500)
-            .map(|at| NewEvent {
-                id: EventId::from_uuid(Uuid::from_u128((9 << 64) + batch * 500 + at)),
-                run: run.id,
-                thread: run.thread,
-                session: None,
-                workspace: run.workspace.clone(),
-                kind: EventType::ModelStarted,
-                payload: JsonMap::new(),
-                created_at: berth.core.now(),
-            })
-            .collect();
-        let mut tx = berth.store.write().await.unwrap();
-        tx.append_events(&events).await.unwrap();
-        tx.commit().await.unwrap();
-    }
 }
 
 #[tokio::test]
@@ -191,7 +165,7 @@ async fn a_reader_that_does_not_read_holds_nobody_back_and_catches_up_from_the_s
     let mut reader = berth.events(&thread, Some(after)).await;
 
     // More than the bus keeps for anybody, while one of the two does not read at all.
-    flood(&berth, run, 6000).await;
+    berth.flood(run, 6000, "").await;
     berth.say(&thread, "/say two").await;
     let read = reader.until("run.completed").await;
 

@@ -15,6 +15,7 @@ mod openapi;
 mod operations;
 mod page;
 mod plugins;
+mod serving;
 mod sessions;
 mod shelf;
 mod support;

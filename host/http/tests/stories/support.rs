@@ -9,11 +9,14 @@ use axum::body::Body;
 use axum::http::{HeaderMap, Method, Request, header};
 use berth_core::endpoints::{Offer, Registration};
 use berth_core::port::endpoint_link::{EndpointCall, EndpointLink, OutboundDelivery};
+use berth_core::port::store::Store;
 use berth_core::{Core, CoreConfig, Ports};
 use berth_http::{AccessToken, HttpConfig, HttpState};
 use berth_llm::Scripted;
+use berth_model::endpoint::Capability;
+use berth_model::event::{EventType, NewEvent};
 use berth_model::tool::{Blame, ToolFailure};
-use berth_model::{EndpointId, JsonMap, WorkspaceId};
+use berth_model::{EndpointId, EventId, JsonMap, WorkspaceId};
 use berth_store::{DatabaseUrl, SqlStore};
 use berth_testkit::{CountedIds, SteppedClock};
 pub use berth_testkit::{on_each_database, tidy};
@@ -22,6 +25,7 @@ use futures::stream::BoxStream;
 use futures::{Stream, StreamExt};
 use serde_json::{Value, json};
 use tower::ServiceExt;
+use uuid::Uuid;
 
 use crate::contract::Contract;
 use crate::shelf::Shelf;
@@ -162,6 +166,28 @@ impl Berth {
         Events::read(response.into_body().into_data_stream())
     }
 
+    /// Stores `count` events of a run behind everybody's back, each with a text; the next commit of Core rings for them
+    /// too.
+    pub async fn flood(&self, run: &str, count: usize, text: &str) {
+        let run = self.core.run(run.parse().unwrap()).await.unwrap();
+        let event = |at: usize| NewEvent {
+            id: EventId::from_uuid(Uuid::from_u64_pair(9, at as u64)),
+            run: run.id,
+            thread: run.thread,
+            session: None,
+            workspace: run.workspace.clone(),
+            kind: EventType::ModelStarted,
+            payload: JsonMap::from_iter([("text".to_owned(), json!(text))]),
+            created_at: self.core.now(),
+        };
+        let events: Vec<_> = (0..count).map(event).collect();
+        for batch in events.chunks(500) {
+            let mut tx = self.store.write().await.unwrap();
+            tx.append_events(batch).await.unwrap();
+            tx.commit().await.unwrap();
+        }
+    }
+
     /// An endpoint of a provider; connected or not.
     pub async fn endpoint(&self, id: &str, workspace: &'static str, connected: bool) {
         let offer = Offer {
@@ -180,6 +206,27 @@ impl Berth {
         if connected {
             self.links.0.lock().unwrap().insert(EndpointId::new(id).unwrap());
         }
+    }
+
+    /// The snapshot of what an endpoint can do.
+    pub async fn offers(&self, endpoint: &str, tools: &[&str]) {
+        let endpoint = EndpointId::new(endpoint).unwrap();
+        let capability = |key: &&str| Capability {
+            endpoint: endpoint.clone(),
+            tool_key: key.parse().unwrap(),
+            capability_id: format!("endpoint.{endpoint}.{key}"),
+            title: "Tool".to_owned(),
+            description: String::new(),
+            input_schema: json!({ "type": "object" }),
+            output_schema: Value::Null,
+            risk_word: "read".to_owned(),
+            requires_confirmation: false,
+            enabled: true,
+            constraints: JsonMap::new(),
+            metadata: JsonMap::new(),
+        };
+        let offered: Vec<_> = tools.iter().map(capability).collect();
+        self.core.replace_capabilities(&endpoint, &offered).await.unwrap();
     }
 }
 

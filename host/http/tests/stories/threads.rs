@@ -40,6 +40,37 @@ async fn b9_a_workspace_lists_its_endpoints_with_the_state_of_their_connection()
 }
 
 #[tokio::test]
+async fn a5_a_provider_joins_where_it_says_once_and_never_moves_itself_again() {
+    let berth = Berth::start().await;
+    berth.endpoint("desktop.main", "home-lab", true).await;
+
+    berth.endpoint("desktop.main", "study", true).await;
+
+    let endpoints = berth.get("/runtime/workspaces/home-lab/endpoints").await.ok();
+    assert_eq!(endpoints[0]["workspace_ids"], json!(["home-lab"]));
+    assert_eq!(berth.get("/runtime/workspaces/study/endpoints").await.ok(), json!([]));
+}
+
+#[tokio::test]
+async fn a6_a_tool_that_an_endpoint_lists_no_more_is_gone() {
+    let berth = Berth::start().await;
+    berth.endpoint("desktop.main", "home-lab", true).await;
+    let tools = async || {
+        let endpoints = berth.get("/runtime/workspaces/home-lab/endpoints").await.ok();
+        endpoints[0]["executable_tools"].clone()
+    };
+
+    berth.offers("desktop.main", &["screen.shot", "screen.lock"]).await;
+    assert_eq!(tools().await, json!(["screen.lock", "screen.shot"]));
+    let offered = berth.get("/runtime/tools?workspace_id=home-lab").await.ok();
+    let shot = offered.as_array().unwrap().iter().find(|tool| tool["tool_key"] == "screen.shot").unwrap();
+    assert_eq!((&shot["title"], &shot["input_schema"]["type"]), (&json!("Tool"), &json!("object")));
+
+    berth.offers("desktop.main", &["screen.lock"]).await;
+    assert_eq!(tools().await, json!(["screen.lock"]));
+}
+
+#[tokio::test]
 async fn a_thread_is_made_read_and_listed() {
     let berth = Berth::start().await;
     let body = json!({ "home_workspace_id": "study", "title": "Latin", "mode": "office", "unknown": 1 });

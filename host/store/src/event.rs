@@ -4,11 +4,15 @@ use async_trait::async_trait;
 use berth_core::port::store::{EventRepo, EventScope, StoreError};
 use berth_model::RunId;
 use berth_model::event::{EventType, NewEvent, RunEvent};
+use sqlx::AssertSqlSafe;
 use sqlx::any::AnyRow;
 
-use crate::row::{Row, object_text};
-use crate::sql::{SqlTx, lookup, number, select, sql};
+use crate::error::translate;
+use crate::row::{Row, Stored, object_text};
+use crate::sql::{SqlTx, lookup, number, number_at, select, sql};
 
+/// Events in one statement.
+const MOST_AT_ONCE: usize = 100;
 const COLUMNS: &str =
     "event_id, position, run_id, seq, thread_id, session_id, workspace_id, kind, payload, created_at";
 
@@ -30,6 +34,52 @@ fn read(row: &AnyRow) -> Result<RunEvent, StoreError> {
     })
 }
 
+/// Stores events of one run in two statements, however many they are.
+async fn append(tx: &mut SqlTx, events: &[&NewEvent], stored: &mut Vec<RunEvent>) -> Result<(), StoreError> {
+    let Some(first) = events.first() else { return Ok(()) };
+    // The lock on the row of the cursor lasts until the commit: positions become visible in their order, without gaps.
+    let sql = "UPDATE event_cursor SET value = value + $1 WHERE id = 1 RETURNING value, \
+               (SELECT COALESCE(MAX(seq), 0) FROM run_event WHERE run_id = $2)";
+    let read = |row: &AnyRow| Ok((number(row)?, number_at(row, 1)?));
+    let last = lookup!(tx, read, sql, events.len() as i64, first.run.to_string())?;
+    let (last, mut seq) = last.ok_or_else(|| StoreError::Inconsistent {
+        table: "event_cursor",
+        column: "id",
+        row: "1".to_owned(),
+    })?;
+    let mut cursor = last - events.len() as i64;
+    let rows: Vec<String> = (0..events.len()).map(row_of_parameters).collect();
+    let sql = format!("INSERT INTO run_event ({COLUMNS}) VALUES {}", rows.join(", "));
+    // Text of ours and numbers of parameters alone.
+    let mut insert = sqlx::query(AssertSqlSafe(sql));
+    for event in events {
+        cursor += 1;
+        seq += 1;
+        insert = insert
+            .bind(event.id.to_string())
+            .bind(cursor)
+            .bind(event.run.to_string())
+            .bind(seq)
+            .bind(event.thread.map(|id| id.to_string()))
+            .bind(event.session.map(|id| id.to_string()))
+            .bind(event.workspace.to_string())
+            .bind(event.kind.as_str())
+            .bind(object_text(&event.payload).stored())
+            .bind(event.created_at.as_micros());
+        stored.push(RunEvent { cursor, seq, event: (*event).clone() });
+    }
+    insert.execute(&mut *tx.tx).await.map_err(translate)?;
+    Ok(())
+}
+
+/// `($11, …, $20)` for row 1.
+fn row_of_parameters(row: usize) -> String {
+    let columns = COLUMNS.split(',').count();
+    let parameters: Vec<String> =
+        (1..=columns).map(|column| format!("${}", row * columns + column)).collect();
+    format!("({})", parameters.join(", "))
+}
+
 #[async_trait]
 impl EventRepo for SqlTx {
     async fn append_events(&mut self, events: &[NewEvent]) -> Result<Vec<RunEvent>, StoreError> {
@@ -37,34 +87,11 @@ impl EventRepo for SqlTx {
         if durable.is_empty() {
             return Ok(Vec::new());
         }
-        // The lock on this row lasts until the commit: positions become visible in their order, without gaps.
-        let sql = "UPDATE event_cursor SET value = value + $1 WHERE id = 1 RETURNING value";
-        let last = lookup!(self, number, sql, durable.len() as i64)?.ok_or_else(|| {
-            StoreError::Inconsistent { table: "event_cursor", column: "id", row: "1".to_owned() }
-        })?;
-        let mut cursor = last - durable.len() as i64;
         let mut stored = Vec::with_capacity(durable.len());
-        for event in durable {
-            cursor += 1;
-            let sql = "INSERT INTO run_event (position, event_id, run_id, seq, thread_id, session_id, workspace_id, \
-                       kind, payload, created_at) VALUES ($1, $2, $3, \
-                       (SELECT COALESCE(MAX(seq), 0) + 1 FROM run_event WHERE run_id = $3), \
-                       $4, $5, $6, $7, $8, $9) RETURNING seq";
-            let seq = lookup!(
-                self,
-                number,
-                sql,
-                cursor,
-                event.id.to_string(),
-                event.run.to_string(),
-                event.thread.map(|id| id.to_string()),
-                event.session.map(|id| id.to_string()),
-                event.workspace.to_string(),
-                event.kind.as_str(),
-                object_text(&event.payload),
-                event.created_at.as_micros(),
-            )?;
-            stored.push(RunEvent { cursor, seq: seq.unwrap_or(0), event: event.clone() });
+        for of_one_run in durable.chunk_by(|a, b| a.run == b.run) {
+            for events in of_one_run.chunks(MOST_AT_ONCE) {
+                append(self, events, &mut stored).await?;
+            }
         }
         Ok(stored)
     }

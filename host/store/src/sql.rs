@@ -402,6 +402,11 @@ pub(crate) use {execute, insert_or_conflict, lookup, select, sql, update};
 
 /// The first column of `row`, a number.
 pub(crate) fn number(row: &AnyRow) -> Result<i64, StoreError> {
+    number_at(row, 0)
+}
+
+/// The number in a column.
+pub(crate) fn number_at(row: &AnyRow, column: usize) -> Result<i64, StoreError> {
     use sqlx::Row as _;
-    row.try_get(0).map_err(translate)
+    row.try_get(column).map_err(translate)
 }

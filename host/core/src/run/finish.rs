@@ -1,6 +1,6 @@
 //! The end of a run: its open calls, the final message, the state and the events in one transaction.
 
-use berth_model::event::EventType;
+use berth_model::event::{EventType, NewEvent};
 use berth_model::message::{Message, MessageStatus, Role};
 use berth_model::run::{Run, RunFailure, RunStatus};
 use berth_model::{JsonMap, MessageId, RunId};
@@ -12,16 +12,22 @@ use crate::message_view::message_view;
 use crate::port::store::Tx;
 use crate::{Core, CoreError};
 
-/// Ends a run with its answer.
-pub(crate) async fn succeed(core: &Core, run: &mut Run, text: &str, facts: JsonMap) -> Result<(), CoreError> {
+/// Ends a run with its answer. `completed` is the event of the round that gave it.
+pub(crate) async fn succeed(
+    core: &Core,
+    run: &mut Run,
+    text: &str,
+    facts: JsonMap,
+    completed: NewEvent,
+) -> Result<(), CoreError> {
     let mut tx = core.0.store.write().await?;
     leftovers::close(core, &mut *tx, run).await?;
-    let mut events = Vec::with_capacity(2);
+    let mut events = vec![completed];
     if !text.trim().is_empty() {
         let message = answer(core, run, text, MessageStatus::Completed);
         tx.insert_message(&message).await?;
         run.output_message = Some(message.id);
-        events.push(core.event(run, EventType::MessageCompleted, completed(run, &message)));
+        events.push(core.event(run, EventType::MessageCompleted, message_completed(run, &message)));
     }
     run.metadata.extend(facts.clone());
     end(core, run, RunStatus::Succeeded);
@@ -43,7 +49,7 @@ pub(crate) async fn stop(core: &Core, run: &mut Run, said: &str) -> Result<(), C
         let message = answer(core, run, said, MessageStatus::Stopped);
         tx.insert_message(&message).await?;
         run.output_message = Some(message.id);
-        events.push(core.event(run, EventType::MessageCompleted, completed(run, &message)));
+        events.push(core.event(run, EventType::MessageCompleted, message_completed(run, &message)));
     }
     end(core, run, RunStatus::Cancelled);
     events.push(cancelled(core, run));
@@ -63,7 +69,7 @@ pub(crate) async fn stop_queued(core: &Core, id: RunId) -> Result<bool, CoreErro
     Ok(true)
 }
 
-fn cancelled(core: &Core, run: &Run) -> berth_model::event::NewEvent {
+fn cancelled(core: &Core, run: &Run) -> NewEvent {
     let payload = object([("code", json!("stopped")), ("message", json!("the run was stopped"))]);
     core.event(run, EventType::RunCancelled, payload)
 }
@@ -101,7 +107,7 @@ pub(crate) async fn fail(
         let message = answer(core, run, &text, MessageStatus::Failed);
         tx.insert_message(&message).await?;
         run.output_message = Some(message.id);
-        events.push(core.event(run, EventType::MessageCompleted, completed(run, &message)));
+        events.push(core.event(run, EventType::MessageCompleted, message_completed(run, &message)));
     }
     let payload = object([
         ("status", json!("failed")),
@@ -118,12 +124,7 @@ pub(crate) async fn fail(
     Ok(())
 }
 
-async fn store(
-    core: &Core,
-    mut tx: Box<dyn Tx>,
-    run: &Run,
-    events: Vec<berth_model::event::NewEvent>,
-) -> Result<(), CoreError> {
+async fn store(core: &Core, mut tx: Box<dyn Tx>, run: &Run, events: Vec<NewEvent>) -> Result<(), CoreError> {
     tx.update_run(run).await?;
     tx.append_events(&events).await?;
     if let Some(thread) = run.thread {
@@ -159,7 +160,7 @@ fn answer(core: &Core, run: &Run, text: &str, status: MessageStatus) -> Message 
     }
 }
 
-fn completed(run: &Run, message: &Message) -> JsonMap {
+fn message_completed(run: &Run, message: &Message) -> JsonMap {
     let mut payload = place(run);
     payload.insert("message".to_owned(), message_view(message));
     payload

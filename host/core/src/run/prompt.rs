@@ -1,5 +1,6 @@
 //! What the model is asked: who it is, what was said, which tools there are.
 
+use berth_model::ThreadId;
 use berth_model::message::{Message, MessageStatus, Role};
 use berth_model::run::Run;
 use berth_model::tool::ToolSpec;
@@ -7,6 +8,29 @@ use berth_model::workspace::Workspace;
 use serde_json::Value;
 
 use crate::port::model::{ChatMessage, ModelOptions, ToolDefinition};
+use crate::port::store::{StoreError, Tx};
+
+/// What was said in the thread, as far back as a prompt of `run` can need it. Oldest first.
+pub(super) async fn said(
+    tx: &mut dyn Tx,
+    thread: ThreadId,
+    run: &Run,
+    window: usize,
+) -> Result<Vec<Message>, StoreError> {
+    // Room for messages that came after the run's own, and for some that a prompt leaves out.
+    let page = 2 * window + 16;
+    let said = tx.list_messages(thread, Some(u32::try_from(page).unwrap_or(u32::MAX))).await?;
+    let visible = said[..until(run, &said).unwrap_or(0)].iter().filter(|message| is_history(message));
+    if said.len() < page || visible.count() >= window {
+        return Ok(said);
+    }
+    tx.list_messages(thread, None).await
+}
+
+/// Where the messages of later runs begin; `None` when the run's own is not there.
+fn until(run: &Run, said: &[Message]) -> Option<usize> {
+    said.iter().position(|message| Some(message.id) == run.input_message).map(|at| at + 1)
+}
 
 /// The messages of the first round. What was said after the run's own message belongs to later runs.
 pub(super) fn messages(
@@ -16,8 +40,7 @@ pub(super) fn messages(
     said: &[Message],
     window: usize,
 ) -> Vec<ChatMessage> {
-    let end =
-        said.iter().position(|message| Some(message.id) == run.input_message).map_or(said.len(), |at| at + 1);
+    let end = until(run, said).unwrap_or(said.len());
     let visible: Vec<&Message> = said[..end].iter().filter(|message| is_history(message)).collect();
     let start = visible.len().saturating_sub(window.max(1));
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use berth_model::event::EventType;
+use berth_model::event::{EventType, NewEvent};
 use berth_model::run::{Run, RunFailure};
 use berth_model::tool::{Parallel, Risk, ToolFailure, ToolSpec};
 use futures::StreamExt;
@@ -43,7 +43,9 @@ pub(super) async fn run(
         return Ok(());
     }
     match end {
-        End::Answered { text, facts } => finish::succeed(&core, &mut run, &text, facts).await,
+        End::Answered { text, facts, completed } => {
+            finish::succeed(&core, &mut run, &text, facts, *completed).await
+        }
         End::Stopped => finish::stop(&core, &mut run, &said).await,
         End::Failed(failure) => finish::fail_now(&core, &mut run, failure).await,
     }
@@ -51,7 +53,12 @@ pub(super) async fn run(
 
 /// How a turn ends.
 enum End {
-    Answered { text: String, facts: berth_model::JsonMap },
+    /// `completed` tells of the last round, and is stored with the end of the run.
+    Answered {
+        text: String,
+        facts: berth_model::JsonMap,
+        completed: Box<NewEvent>,
+    },
     Stopped,
     Failed(RunFailure),
 }
@@ -98,8 +105,9 @@ async fn rounds(
                 ("tool_names", json!(tools_used)),
                 ("usage", usage_value(usage)),
             ]);
-            return Ok(End::Answered { text: last_text, facts });
+            return Ok(End::Answered { text: last_text, facts, completed: Box::new(answer.completed) });
         }
+        store_event(core, answer.completed).await?;
         calls_made += u32::try_from(answer.calls.len()).unwrap_or(u32::MAX);
         if calls_made > limits.tool_calls {
             return Ok(End::Failed(limit("tool calls", limits.tool_calls)));
@@ -126,7 +134,7 @@ async fn begin(
     let mut tx = core.0.store.read().await?;
     let place = workspace(&mut *tx, &run.workspace).await?;
     let said = match run.thread {
-        Some(thread) => tx.list_messages(thread, None).await?,
+        Some(thread) => prompt::said(&mut *tx, thread, &run, core.0.config.history_messages).await?,
         None => Vec::new(),
     };
     let catalogue = core.catalogue(&mut *tx, &place).await?;
@@ -148,6 +156,8 @@ struct Answer {
     provider_items: Vec<Value>,
     usage: Usage,
     finish: FinishReason,
+    /// Not stored yet.
+    completed: NewEvent,
 }
 
 async fn ask_model(
@@ -192,6 +202,7 @@ async fn ask_model(
         provider_items: Vec::new(),
         usage: Usage::default(),
         finish: FinishReason::Other,
+        completed: template.clone(),
     };
     while let Some(event) = stream.next().await {
         match event {
@@ -218,7 +229,7 @@ async fn ask_model(
         ("finish_reason", json!(finish_word(answer.finish))),
         ("usage", usage_value(answer.usage)),
     ]);
-    tell(core, run, EventType::ModelCompleted, payload).await?;
+    answer.completed = core.event(&*run.lock().await, EventType::ModelCompleted, payload);
     Ok(Ok(answer))
 }
 
@@ -350,6 +361,10 @@ async fn tell(
     payload: berth_model::JsonMap,
 ) -> Result<(), CoreError> {
     let event = core.event(&*run.lock().await, kind, payload);
+    store_event(core, event).await
+}
+
+async fn store_event(core: &Core, event: NewEvent) -> Result<(), CoreError> {
     let mut tx = core.0.store.write().await?;
     tx.append_events(&[event]).await?;
     tx.commit().await?;

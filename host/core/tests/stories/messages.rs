@@ -186,3 +186,33 @@ async fn rounds_calls_and_time_have_limits() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn a_prompt_ends_with_its_own_message_however_many_wait_behind_it() {
+    on_each(async |mut berth| {
+        berth.restart(CoreConfig { history_messages: 2, ..CoreConfig::default() }).await;
+        let go = Arc::new(Notify::new());
+        berth.model.round(vec![Piece::Hold(go.clone()), Piece::Say("first")]);
+        let thread = berth.thread().await;
+        let mut runs = Vec::new();
+        for number in 1..=30 {
+            let accepted = berth.post(thread, &format!("message {number}"), None).await.unwrap();
+            runs.push(accepted.run.unwrap());
+        }
+
+        go.notify_one();
+        berth.until_end(runs[29]).await;
+
+        let asked = berth.model.asked.lock().unwrap();
+        let said: Vec<Vec<String>> = asked
+            .iter()
+            .map(|request| request.messages.iter().map(|message| format!("{message:?}")).collect())
+            .collect();
+        assert_eq!(said.len(), 30);
+        for (index, messages) in said.iter().enumerate() {
+            assert_eq!(messages.len(), if index == 0 { 2 } else { 3 }, "the system and the window");
+            assert_eq!(messages.last().unwrap(), &format!("User(\"message {}\")", index + 1));
+        }
+    })
+    .await;
+}

@@ -124,11 +124,11 @@ impl Host {
         if let Some(folder) = bundled {
             command.arg("--bundled").arg(folder);
         }
-        command.env("BERTH_ACCESS_TOKEN", TOKEN).env("RUST_BACKTRACE", "0").env("RUST_LOG", "error");
+        command.env("BERTH_ACCESS_TOKEN", TOKEN).env("RUST_BACKTRACE", "0");
         // Made before the clock runs.
         let client = Client::builder().no_proxy().build().unwrap();
         let begin = Instant::now();
-        let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
         let line = lines.next().expect("the host says that it is ready").unwrap();
         let url = line.rsplit(' ').next().unwrap().to_owned();

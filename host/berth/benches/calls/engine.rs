@@ -152,6 +152,7 @@ pub fn files(table: &mut Table) {
     let plugin = load(component, &manifest, Docs::default());
     let tool = plugin.tools().iter().find(|tool| tool.key().ends_with("#read")).unwrap().key();
     let grants = granted(folder.path());
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
     for callers in CALLERS {
         let alone = || {
             async {
@@ -170,8 +171,19 @@ pub fn files(table: &mut Table) {
             .boxed_local()
         };
         let alone = Way::on_threads("read a file of 4 KiB: wasmtime alone", alone);
-        let ours = Way::on_threads("read a file of 4 KiB: berth's engine", ours);
-        table.compare(callers, &[alone, ours]);
+        let ours = Way::on_threads("read a file of 4 KiB: berth's engine, pool of threads", ours);
+        let (plugin, tool, grants) = (plugin.clone(), tool.clone(), grants.clone());
+        let host = Way::in_tasks("read a file of 4 KiB: berth's engine, in a host", &runtime, move |_| {
+            let (plugin, tool, grants) = (plugin.clone(), tool.clone(), grants.clone());
+            async move {
+                let mut call = ToolInvocation::new(tool, json!({ "path": "/note.txt" }), context());
+                call.grants = grants;
+                let outcome = plugin.call(call).await.unwrap();
+                assert_eq!(outcome.content["content"].as_str().map(str::len), Some(BYTES));
+            }
+            .boxed()
+        });
+        table.compare(callers, &[alone, ours, host]);
     }
 }
 

@@ -3,11 +3,13 @@
 //! A file operation of such a call runs on the thread that polls the call, which is ten times quicker than handing it
 //! to a blocking thread; the threads that serve sockets must not wait for a disk, hence threads of their own.
 
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio::sync::{mpsc, oneshot};
+use tokio::task::block_in_place;
 
 use crate::error::EngineError;
 
@@ -29,8 +31,22 @@ impl FilesPool {
         Self { threads: (0..threads.max(1)).map(|_| Mutex::new(None)).collect(), next: AtomicUsize::new(0) }
     }
 
-    /// Runs `work` on one of the threads. Dropping the returned future ends `work`.
+    /// Runs `work` where it may wait for a disk. Dropping the returned future ends `work`.
+    ///
+    /// On a runtime with several threads this one does it, after its other tasks have moved to another: two trips
+    /// between threads cost as much as reading a small file. On any other runtime one of the pool does it.
     pub async fn run<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = T> + Send + 'static,
+    ) -> Result<T, PoolGone> {
+        if Handle::try_current().is_ok_and(|here| here.runtime_flavor() == RuntimeFlavor::MultiThread) {
+            let mut work = std::pin::pin!(work);
+            return Ok(poll_fn(|cx| block_in_place(|| work.as_mut().poll(cx))).await);
+        }
+        self.elsewhere(work).await
+    }
+
+    async fn elsewhere<T: Send + 'static>(
         &self,
         work: impl Future<Output = T> + Send + 'static,
     ) -> Result<T, PoolGone> {

@@ -37,6 +37,8 @@ pub struct Wanted {
     pub consented: bool,
 }
 
+const NOBODY: &str = "nothing here offers it";
+
 fn failure(code: &str, message: String) -> CoreError {
     CoreError::Tool(ToolFailure::new(code, message, Blame::Caller))
 }
@@ -59,16 +61,53 @@ impl Core {
         if let Some(target) = wanted.target.as_deref().filter(|target| !target.is_empty()) {
             return self.explicit(tx, place, wanted, target).await;
         }
-        if !wanted.endpoints_only {
-            if let Some(tool) = self.own_tool(&wanted.tool) {
-                let decision = json!({ "mode": "registered", "target": tool.target.id() });
-                return Ok(Route { tool, capability: None, decision });
+        if wanted.endpoints_only {
+            return self.scored(tx, place, wanted, Preference::default()).await;
+        }
+        let own = self.own_tool(&wanted.tool).map(|tool| {
+            let decision = json!({ "mode": "registered", "target": tool.target.id() });
+            Route { tool, capability: None, decision }
+        });
+        match (own, place.default_target) {
+            (Some(own), DefaultTarget::PreferEndpointFallbackCore) => {
+                Ok(self.scored(tx, place, wanted, Preference::default()).await.unwrap_or(own))
             }
-            if let Some(route) = self.by_model_name(tx, &wanted.tool).await? {
-                return Ok(route);
+            (Some(own), _) => Ok(own),
+            (None, default_target) => match self.by_model_name(tx, place, &wanted.tool).await? {
+                Some(route) => Ok(route),
+                None if default_target == DefaultTarget::CoreLocal => {
+                    Err(self.only_core(tx, place, wanted).await?)
+                }
+                None => self.scored(tx, place, wanted, Preference::default()).await,
+            },
+        }
+    }
+
+    /// Why nobody runs it in a workspace of Core alone, where no endpoint is chosen unless it is named.
+    async fn only_core(
+        &self,
+        tx: &mut dyn Tx,
+        place: &Workspace,
+        wanted: &Wanted,
+    ) -> Result<CoreError, CoreError> {
+        let mut offers = Vec::new();
+        for endpoint in tx.endpoints_of_workspace(&place.id).await? {
+            let capabilities = tx.list_capabilities(Some(&endpoint.id)).await?;
+            if capabilities.iter().any(|capability| capability.tool_key.as_str() == wanted.tool) {
+                offers.push(endpoint.id.to_string());
             }
         }
-        self.scored(tx, place, wanted, Preference::default()).await
+        let why = if offers.is_empty() {
+            NOBODY.to_owned()
+        } else {
+            format!(
+                "workspace {} chooses no endpoint by itself, name one of: {}",
+                place.id,
+                offers.join(", ")
+            )
+        };
+        let code = "execution_target_unavailable";
+        Ok(unavailable(code, format!("{} cannot run: {why}", wanted.tool)))
     }
 
     /// A tool of Core or of a plugin, by its name or by `core.<key>`.
@@ -78,7 +117,12 @@ impl Core {
     }
 
     /// The name that the catalogue gave an endpoint's capability.
-    async fn by_model_name(&self, tx: &mut dyn Tx, name: &str) -> Result<Option<Route>, CoreError> {
+    async fn by_model_name(
+        &self,
+        tx: &mut dyn Tx,
+        place: &Workspace,
+        name: &str,
+    ) -> Result<Option<Route>, CoreError> {
         if !name.starts_with("ep_") || ToolName::new(name).is_err() {
             return Ok(None);
         }
@@ -86,6 +130,7 @@ impl Core {
             if let Some(tool) =
                 catalogue::endpoint_tool(&capability).filter(|tool| tool.name.as_str() == name)
             {
+                check_member(tx, &capability.endpoint, place).await?;
                 self.check_online(&capability.endpoint)?;
                 let decision =
                     json!({ "mode": "explicit", "selected_endpoint_id": capability.endpoint.as_str() });
@@ -133,12 +178,7 @@ impl Core {
         let capability = capability.ok_or_else(|| {
             failure("endpoint_capability_not_found", format!("{target} does not offer {}", wanted.tool))
         })?;
-        let member =
-            tx.memberships_of(&endpoint.id).await?.iter().any(|m| m.enabled && m.workspace == place.id);
-        if !member {
-            let message = format!("{target} is not in workspace {}", place.id);
-            return Err(failure("endpoint_not_in_workspace", message));
-        }
+        check_member(tx, &endpoint.id, place).await?;
         self.check_online(&endpoint.id)?;
         let tool = catalogue::endpoint_tool(&capability).ok_or_else(|| {
             failure("endpoint_capability_not_found", format!("{} cannot be called", wanted.tool))
@@ -192,8 +232,7 @@ impl Core {
         let Some(best) = ranking.best else {
             let known =
                 ranking.rejected.iter().any(|rejected| rejected.reasons.contains(&"endpoint_disconnected"));
-            let why =
-                if known { "every endpoint that offers it is offline" } else { "nothing here offers it" };
+            let why = if known { "every endpoint that offers it is offline" } else { NOBODY };
             let failure = ToolFailure::new(
                 "execution_target_unavailable",
                 format!("{} cannot run: {why}", wanted.tool),
@@ -206,6 +245,15 @@ impl Core {
         })?;
         Ok(Route { tool, capability: Some(best.capability), decision })
     }
+}
+
+/// An endpoint is called in its own workspaces only, however it is named.
+async fn check_member(tx: &mut dyn Tx, endpoint: &EndpointId, place: &Workspace) -> Result<(), CoreError> {
+    let memberships = tx.memberships_of(endpoint).await?;
+    if memberships.iter().any(|membership| membership.enabled && membership.workspace == place.id) {
+        return Ok(());
+    }
+    Err(failure("endpoint_not_in_workspace", format!("{endpoint} is not in workspace {}", place.id)))
 }
 
 /// The endpoint of a route, if one runs it.

@@ -18,10 +18,12 @@ use berth_model::message::Role;
 use berth_model::tool::{Blame, ExecutionTarget, Parallel, Risk, ToolFailure, ToolOutcome, ToolSpec};
 use berth_model::{JsonMap, PluginId, RunId, ThreadId, ToolKey, ToolName, WorkspaceId};
 use berth_store::{DatabaseUrl, SqlStore};
-use berth_testkit::{CountedIds, NoEndpoints, SteppedClock, on_each_database};
+use berth_testkit::{CountedIds, SteppedClock, on_each_database};
 use futures::StreamExt;
 use serde_json::{Value, json};
 use tokio::sync::{Barrier, Notify};
+
+use crate::devices::Devices;
 
 /// Tells the story on SQLite, and on PostgreSQL where there is one.
 pub async fn on_each(story: impl AsyncFn(Harness)) {
@@ -33,40 +35,25 @@ pub struct Harness {
     pub store: Arc<SqlStore>,
     pub model: Arc<Script>,
     pub plugins: Arc<Notes>,
-    world: Arc<World>,
+    pub devices: Arc<Devices>,
+    world: World,
 }
 
 impl Harness {
     async fn start(url: &DatabaseUrl) -> Self {
         let store = Arc::new(SqlStore::open(url).await.unwrap());
-        let (model, plugins, world) =
-            (Arc::default(), Arc::new(Notes::default()), Arc::new(World::default()));
-        let core = Self::core(&store, &model, &plugins, &world, CoreConfig::default()).await;
-        Self { core, store, model, plugins, world }
-    }
-
-    async fn core(
-        store: &Arc<SqlStore>,
-        model: &Arc<Script>,
-        plugins: &Arc<Notes>,
-        world: &Arc<World>,
-        config: CoreConfig,
-    ) -> Core {
-        let ports = Ports {
-            store: store.clone(),
-            clock: world.clock.clone(),
-            ids: world.ids.clone(),
-            model: model.clone(),
-            plugins: plugins.clone(),
-            endpoints: Arc::new(NoEndpoints),
-        };
-        Core::start(ports, config).await.unwrap()
+        let (model, plugins, devices) = (Arc::default(), Arc::new(Notes::default()), Arc::default());
+        let world = World::default();
+        let ports = world.ports(&store, &model, &plugins, &devices);
+        let core = Core::start(ports, CoreConfig::default()).await.unwrap();
+        Self { core, store, model, plugins, devices, world }
     }
 
     /// Stops this host and starts the next one over the same database.
     pub async fn restart(&mut self, config: CoreConfig) {
         self.core.shutdown().await;
-        self.core = Self::core(&self.store, &self.model, &self.plugins, &self.world, config).await;
+        let ports = self.world.ports(&self.store, &self.model, &self.plugins, &self.devices);
+        self.core = Core::start(ports, config).await.unwrap();
     }
 
     pub async fn thread(&self) -> ThreadId {
@@ -135,6 +122,25 @@ impl Harness {
 struct World {
     clock: Arc<SteppedClock>,
     ids: Arc<CountedIds>,
+}
+
+impl World {
+    fn ports(
+        &self,
+        store: &Arc<SqlStore>,
+        model: &Arc<Script>,
+        plugins: &Arc<Notes>,
+        devices: &Arc<Devices>,
+    ) -> Ports {
+        Ports {
+            store: store.clone(),
+            clock: self.clock.clone(),
+            ids: self.ids.clone(),
+            model: model.clone(),
+            plugins: plugins.clone(),
+            endpoints: devices.clone(),
+        }
+    }
 }
 
 /// What the model does in one round.

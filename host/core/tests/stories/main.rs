@@ -3,6 +3,8 @@
 #![allow(clippy::unwrap_used, reason = "a failed set-up is a failed test")]
 
 mod calls;
+mod devices;
 mod harness;
 mod messages;
 mod restart;
+mod routing;

@@ -19,9 +19,12 @@ const EXAMPLES: &str = "\
 Examples:
   berth runs
   berth runs --status failed --json
-  berth runs show run_…
+  berth runs show latest
   berth runs follow run_… --after 120
   berth runs stop run_…";
+
+/// Names the run that was made last.
+const LATEST: &str = "latest";
 
 /// How often a broken connection is taken up again before we give up.
 const TRIES: u32 = 20;
@@ -47,6 +50,7 @@ pub struct Options {
 enum Action {
     /// A run with all its stored events.
     Show {
+        /// `latest` is the one that was made last; so it is below.
         #[arg(value_parser = NonEmptyStringValueParser::new())]
         id: String,
     },
@@ -69,9 +73,23 @@ pub async fn run(global: &Global, options: Options) -> Result<(), Failure> {
     let client = Client::find(global)?;
     match &options.action {
         None => list(global, &client, &options).await,
-        Some(Action::Show { id }) => show(global, &client, id).await,
-        Some(Action::Follow { id, after }) => follow(global, &client, id, *after).await,
-        Some(Action::Stop { id }) => stop(global, &client, id).await,
+        Some(Action::Show { id }) => show(global, &client, &named(&client, id).await?).await,
+        Some(Action::Follow { id, after }) => {
+            follow(global, &client, &named(&client, id).await?, *after).await
+        }
+        Some(Action::Stop { id }) => stop(global, &client, &named(&client, id).await?).await,
+    }
+}
+
+/// The id itself, or that of the run that was made last.
+async fn named(client: &Client, id: &str) -> Result<String, Failure> {
+    if id != LATEST {
+        return Ok(id.to_owned());
+    }
+    let runs = client.get("/runtime/runs?limit=1").await?;
+    match items(&runs).first() {
+        Some(run) => Ok(text(run, "run_id")),
+        None => Err(Failure::failed("run_not_found", "there is no run yet".to_owned())),
     }
 }
 

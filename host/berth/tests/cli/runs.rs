@@ -25,6 +25,19 @@ fn runs_are_listed_newest_first_and_narrowed() {
 }
 
 #[test]
+fn the_run_that_was_made_last_has_a_name() {
+    let host = Host::start(Options::default());
+    let none = host.cli(&["runs", "show", "latest"]).failed(1);
+    said(&host, "/say one");
+    let run = said(&host, "/say two");
+
+    let shown = host.cli(&["runs", "show", "latest", "--json"]).json();
+
+    assert!(none.contains("there is no run yet"), "{none}");
+    assert_eq!(shown["run"]["run_id"], run.as_str());
+}
+
+#[test]
 fn a_run_is_shown_with_its_events_and_followed_from_a_cursor() {
     let host = Host::start(Options::default());
     said(&host, "/say before");

@@ -16,7 +16,7 @@ const EXAMPLES: &str = "\
 Examples:
   berth plugin grant files files --folder ~/notes
   berth plugin grant files files --folder ~/notes --write --expires 2026-12-31T00:00:00Z
-  berth plugin grant gpio endpoint --tool rpi.gpio.read --endpoint rpi.kitchen
+  berth plugin grant gpio endpoint --tool rpi.gpio.read --endpoint rpi.kitchen.executor
   berth plugin grant gpio endpoint --scope '{\"tools\": [\"rpi.*\"]}' --mode deny
 
 `berth plugin show ID` prints what a plugin asks for, each with the command that grants it.";

@@ -29,13 +29,15 @@ pub(super) async fn run(
     let mut said = String::new();
     let wall = core.0.config.limits.wall;
     let end = tokio::select! {
-        end = rounds(&core, &cell, &cancel, &mut said) => end?,
+        // The stop wakes the rounds too: looked at first, they could go on to their end without a pause.
+        biased;
+        () = cancel.cancelled() => End::Stopped,
         () = tokio::time::sleep(wall) => {
             // Calls that are still out hear of it; they end with the run.
             cancel.cancel();
             End::Failed(limit("wall time", wall))
         }
-        () = cancel.cancelled() => End::Stopped,
+        end = rounds(&core, &cell, &cancel, &mut said) => end?,
     };
     let mut run = cell.lock().await.clone();
     if core.0.kill.is_cancelled() {
@@ -120,6 +122,9 @@ async fn rounds(
             provider_items: answer.provider_items,
         });
         messages.extend(call_tools(core, run, cancel, &catalogue, answer.calls).await?);
+        if cancel.is_cancelled() {
+            return Ok(End::Stopped);
+        }
         // Endpoints and plugins come and go between rounds.
         catalogue = live_catalogue(core, run).await?;
     }

@@ -1,14 +1,15 @@
 //! The live bus of run events.
 //!
 //! Stored events reach every listener in the order of their cursors, without gap and without repeat: one task reads
-//! them back from the store after each commit and tells them. Transient events are told at once and kept nowhere.
+//! them back from the store after each commit and tells them. Transient events are told at once and kept nowhere; who
+//! tells them waits for [`EventBus::told`] first, so that they do not overtake what was stored before them.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
 use berth_model::event::{LiveEvent, NewEvent};
-use tokio::sync::{Notify, broadcast};
+use tokio::sync::{Notify, broadcast, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -26,17 +27,27 @@ pub struct EventBus {
     store: Arc<dyn Store>,
     live: broadcast::Sender<Arc<LiveEvent>>,
     committed: Arc<Notify>,
+    /// Commits so far, and how many of them have been told.
+    commits: Arc<watch::Sender<u64>>,
+    told: Arc<watch::Sender<u64>>,
 }
 
 impl EventBus {
     pub(crate) fn new(store: Arc<dyn Store>) -> Self {
-        Self { store, live: broadcast::channel(BACKLOG).0, committed: Arc::default() }
+        Self {
+            store,
+            live: broadcast::channel(BACKLOG).0,
+            committed: Arc::default(),
+            commits: Arc::default(),
+            told: Arc::default(),
+        }
     }
 
     /// Starts to tell what is stored from now on.
     pub(crate) async fn start(&self, tasks: &TaskTracker, kill: CancellationToken) -> Result<(), StoreError> {
         let mut last = self.store.read().await?.last_cursor().await?;
         let (store, live, committed) = (self.store.clone(), self.live.clone(), self.committed.clone());
+        let (commits, told) = (self.commits.clone(), self.told.clone());
         tasks.spawn(async move {
             loop {
                 tokio::select! {
@@ -44,6 +55,7 @@ impl EventBus {
                     () = committed.notified() => {}
                     () = kill.cancelled() => break,
                 }
+                let known = *commits.borrow();
                 while let Err(error) = tell(&*store, &live, &mut last).await {
                     tracing::warn!(%error, "stored events cannot be read; they are told later");
                     tokio::select! {
@@ -51,6 +63,7 @@ impl EventBus {
                         () = kill.cancelled() => return,
                     }
                 }
+                told.send_replace(known);
             }
         });
         Ok(())
@@ -58,10 +71,18 @@ impl EventBus {
 
     /// Rings after a commit that appended events.
     pub(crate) fn committed(&self) {
+        self.commits.send_modify(|commits| *commits += 1);
         self.committed.notify_one();
     }
 
-    /// Tells an event that is not kept.
+    /// Waits until what was committed so far has been told. Waits for ever while the store cannot be read.
+    pub(crate) async fn told(&self) {
+        let known = *self.commits.borrow();
+        // The sender is ours, so it lives.
+        let _ = self.told.subscribe().wait_for(|told| *told >= known).await;
+    }
+
+    /// Tells an event that is not kept. [`Self::told`] before the first one keeps the order.
     pub(crate) fn transient(&self, event: NewEvent) {
         // No listener is no failure.
         let _ = self.live.send(Arc::new(LiveEvent::Transient(event)));

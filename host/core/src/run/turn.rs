@@ -209,7 +209,13 @@ async fn ask_model(
         finish: FinishReason::Other,
         completed: template.clone(),
     };
+    let mut is_told = false;
     while let Some(event) = stream.next().await {
+        if !is_told {
+            // What led to the words comes before them.
+            core.0.bus.told().await;
+            is_told = true;
+        }
         match event {
             Ok(ModelEvent::Text(text)) => {
                 answer.text.push_str(&text);

@@ -120,6 +120,28 @@ async fn a_model_that_fails_leaves_a_failed_message_with_the_reason() {
 }
 
 #[tokio::test]
+async fn a_piece_of_the_answer_never_overtakes_what_was_stored_before_it() {
+    on_each(async |berth| {
+        berth.model.round(vec![Piece::Call("notes_read", json!({}))]);
+        berth.model.round(vec![Piece::Say("done")]);
+        let thread = berth.thread().await;
+        let mut live = berth.core.subscribe(EventScope::Thread(thread), None).await.unwrap();
+
+        berth.post(thread, "read", None).await.unwrap();
+
+        let mut kinds = Vec::new();
+        while kinds.last() != Some(&EventType::RunCompleted) {
+            kinds.push(live.next().await.unwrap().unwrap().event().kind);
+        }
+        let at = |wanted: EventType| kinds.iter().rposition(|kind| *kind == wanted).unwrap();
+        let (started, delta) = (at(EventType::ModelStarted), at(EventType::MessageDelta));
+        assert!(at(EventType::ToolCallCompleted) < started, "{kinds:?}");
+        assert!(started < delta && delta < at(EventType::MessageCompleted), "{kinds:?}");
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn a_stopped_run_keeps_what_was_said() {
     on_each(async |berth| {
         let go = Arc::new(Notify::new());

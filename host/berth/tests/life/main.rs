@@ -8,6 +8,7 @@ mod support;
 mod api;
 mod crash;
 mod databases;
+mod device;
 mod disk_full;
 mod hostile;
 mod resume;

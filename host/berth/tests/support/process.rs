@@ -134,6 +134,13 @@ impl Process {
         assert!(found.is_some(), "no `{text}` in: {}", self.output());
     }
 
+    /// Waits until `text` has been said on standard error that often.
+    #[track_caller]
+    pub fn wait_for_errors(&self, text: &str, times: usize) {
+        let found = self.err.wait(|heard| (heard.matches(text).count() >= times).then_some(()));
+        assert!(found.is_some(), "not {times} times `{text}` in: {}", self.output());
+    }
+
     /// What it has said so far, on both streams.
     pub fn output(&self) -> String {
         format!("{}{}", self.out.lock().text(), self.err.lock().text())

@@ -1,5 +1,6 @@
-//! What no compiler checks: the arrows between crates, the size of files, links, generated pages.
+//! What no compiler checks: the arrows between crates, the size of files, links, what pages name.
 
+mod architecture;
 mod crates;
 mod pages;
 mod sources;

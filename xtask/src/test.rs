@@ -34,6 +34,7 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
     }
     if !options.skip_lint {
         lint_pins()?;
+        pages_of_items()?;
         deny()?;
     }
     if options.runner.is_empty() {
@@ -73,6 +74,13 @@ fn lint_pins() -> anyhow::Result<()> {
         step::run(&format!("linting the pins with {backends}"), &mut command)?;
     }
     Ok(())
+}
+
+/// Links of doc comments lead somewhere.
+fn pages_of_items() -> anyhow::Result<()> {
+    let mut command = crate::cargo();
+    command.args(["doc", "--workspace", "--no-deps", "--quiet"]).env("RUSTDOCFLAGS", "-D warnings");
+    step::run("reading the documentation of items", &mut command)
 }
 
 /// Licences, banned crates and sources, by deny.toml; none of it needs the network.

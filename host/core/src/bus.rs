@@ -2,7 +2,7 @@
 //!
 //! Stored events reach every listener in the order of their cursors, without gap and without repeat: one task reads
 //! them back from the store after each commit and tells them. Transient events are told at once and kept nowhere; who
-//! tells them waits for [`EventBus::told`] first, so that they do not overtake what was stored before them.
+//! tells them waits for `EventBus::told` first, so that they do not overtake what was stored before them.
 
 use std::collections::VecDeque;
 use std::sync::Arc;

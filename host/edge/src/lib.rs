@@ -2,7 +2,7 @@
 //!
 //! Paths are `ROOT/rest`, where the operator has named the root. Every access goes through a directory handle of that
 //! root (cap-std), so neither `..` nor a symbolic link leads out of it, whatever happens on the disk meanwhile.
-//! A new tool is one function in a file of its subject and one line in [`tools`].
+//! A new tool is one function in a file of its subject and one line in [`fn@tools`].
 
 pub mod config;
 pub mod list;

@@ -2,7 +2,7 @@
 //!
 //! The operator's allow-list decides which pins exist. Every output that was touched goes back to its safe level when
 //! the provider ends, and a pulse ends off however its call ends. A new backend is one implementation of
-//! [`GpioBackend`]; a new tool is one function in the file of its subject and one line in [`tools`].
+//! [`GpioBackend`]; a new tool is one function in the file of its subject and one line in [`fn@tools`].
 //! Source: MeetYou V4, Raspberry Pi provider.
 
 pub mod argument;

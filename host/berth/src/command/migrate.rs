@@ -26,7 +26,7 @@ pub struct Options {
     /// The configuration; DIR/berth.toml when absent.
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// sqlite:PATH or postgres://…; BERTH_DATABASE, else [database] url, else DIR/berth.db.
+    /// sqlite:PATH or postgres://…; BERTH_DATABASE, else database.url, else DIR/berth.db.
     #[arg(long, value_name = "URL")]
     database: Option<String>,
 }

@@ -23,13 +23,13 @@ The host is ready when it prints its address, and GET /health is 200 then. SIGTE
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Options {
-    /// Address and port; BERTH_LISTEN, else [server] listen, else 127.0.0.1:8787. Port 0 takes a free one.
+    /// Address and port; BERTH_LISTEN, else server.listen, else 127.0.0.1:8787. Port 0 takes a free one.
     #[arg(long, value_name = "ADDRESS:PORT")]
     listen: Option<SocketAddr>,
     /// The configuration; DIR/berth.toml when absent.
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// sqlite:PATH or postgres://…; BERTH_DATABASE, else [database] url, else DIR/berth.db.
+    /// sqlite:PATH or postgres://…; BERTH_DATABASE, else database.url, else DIR/berth.db.
     #[arg(long, value_name = "URL")]
     database: Option<String>,
     /// Install the plugins in this folder that are missing or changed.

@@ -14,11 +14,11 @@ const ARROWS: [(&str, &[&str]); 13] = [
     ("berth-core", &["berth-model"]),
     ("berth-store", &["berth-core", "berth-model"]),
     ("berth-wasm", &["berth-core", "berth-model"]),
-    ("berth-llm", &["berth-core", "berth-model"]),
+    ("berth-llm", &["berth-core"]),
     ("berth-hub", &["berth-core", "berth-model", "berth-proto"]),
     ("berth-http", &["berth-core", "berth-hub", "berth-model", "berth-proto"]),
     ("berth-provider", &["berth-proto"]),
-    ("berth-edge", &["berth-proto", "berth-provider"]),
+    ("berth-edge", &["berth-provider"]),
     ("berth-rpi", &["berth-proto", "berth-provider"]),
     ("berth-testkit", &["berth-core", "berth-model", "berth-store"]),
     (

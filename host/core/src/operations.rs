@@ -10,7 +10,9 @@ use berth_model::event::EventType;
 use berth_model::operation::{Operation, OperationStatus};
 use berth_model::run::Run;
 use berth_model::tool::{Blame, ExecutionTarget, ToolFailure, ToolOutcome};
-use berth_model::{ActorId, CallId, EndpointId, OperationId, RunId, SessionId, ThreadId, WorkspaceId};
+use berth_model::{
+    ActorId, CallId, EndpointId, OperationId, RunId, SessionId, ThreadId, Timestamp, WorkspaceId,
+};
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
@@ -123,14 +125,14 @@ impl Core {
             Verdict::Refuse(failure) => return Err(failure.into()),
             Verdict::Ask => {
                 if let Err(failure) = self.ask_and_wait(&ask, &route, &mut operation, run).await? {
-                    return self.finish(operation, Err(failure), run).await;
+                    return self.finish(operation, &route, Err(failure), run).await;
                 }
             }
             Verdict::Pass => {}
         }
         self.dispatch(&ask, &route, &mut operation, run).await?;
         let outcome = self.execute(&ask, &route, &operation, run).await;
-        self.finish(operation, outcome, run).await
+        self.finish(operation, &route, outcome, run).await
     }
 
     async fn prepare(&self, ask: &Ask) -> Result<(Route, Operation, Verdict), CoreError> {
@@ -216,12 +218,8 @@ impl Core {
                     created_payload(ask, route, operation),
                 ));
             }
-            let payload = object([
-                ("call_id", json!(operation.call.to_string())),
-                ("operation_id", json!(operation.id.to_string())),
-                ("tool_key", json!(operation.tool.as_str())),
-                ("target", json!(operation.target_id)),
-            ]);
+            let mut payload = facts(operation);
+            payload.insert("risk".to_owned(), json!(route.tool.risk.as_str()));
             events.push(self.event(&run, EventType::ToolCallDispatched, payload));
             tx.append_events(&events).await?;
         }
@@ -300,6 +298,7 @@ impl Core {
     async fn finish(
         &self,
         mut operation: Operation,
+        route: &Route,
         outcome: Result<ToolOutcome, ToolFailure>,
         run: Option<&tokio::sync::Mutex<Run>>,
     ) -> Result<Finished, CoreError> {
@@ -339,28 +338,31 @@ impl Core {
         }
         if let Some(run) = run.filter(|_| is_first_end) {
             let run = run.lock().await;
-            let payload = object([
-                ("call_id", json!(operation.call.to_string())),
-                ("operation_id", json!(operation.id.to_string())),
-                ("tool_key", json!(operation.tool.as_str())),
-                ("target", json!(operation.target_id)),
+            let mut payload = facts(&operation);
+            payload.extend(object([
+                ("risk", json!(route.tool.risk.as_str())),
                 ("status", json!(operation.status.as_str())),
                 ("result_summary", json!(summary(&operation.result))),
                 ("error", operation.error.clone()),
-                ("duration_ms", json!(now.since(operation.created_at).as_millis() as u64)),
-            ]);
+                ("duration_ms", json!(now.since(begun(&operation)).as_millis() as u64)),
+            ]));
             tx.append_events(&[self.event(&run, kind, payload)]).await?;
         }
-        self.note_routing(&mut *tx, &operation).await?;
+        if is_first_end {
+            self.note_routing(&mut *tx, &operation).await?;
+        }
         tx.commit().await?;
         self.0.bus.committed();
         self.0.operations.tell_end(&operation);
         Ok(Finished { operation, outcome })
     }
 
-    /// What the router learns from a call at an endpoint.
+    /// What the router learns from a call at an endpoint: nothing from one that it never got or that we stopped.
     async fn note_routing(&self, tx: &mut dyn Tx, operation: &Operation) -> Result<(), CoreError> {
         let Some(id) = &operation.target_endpoint else { return Ok(()) };
+        if operation.status == OperationStatus::Rejected || operation.error["code"] == "tool_call_cancelled" {
+            return Ok(());
+        }
         let Some(mut endpoint) = tx.lookup_endpoint(id).await? else { return Ok(()) };
         let mut stats = endpoint.metadata.get("routing_stats").cloned().unwrap_or_else(|| json!({}));
         let good = operation.status == OperationStatus::Succeeded;
@@ -369,7 +371,7 @@ impl Core {
         stats[count] = json!(stats[count].as_u64().unwrap_or(0) + 1);
         stats[time] = json!(self.now().to_string());
         if good {
-            let latest = self.now().since(operation.created_at).as_secs_f64() * 1000.0;
+            let latest = self.now().since(begun(operation)).as_secs_f64() * 1000.0;
             let average = stats["average_latency_ms"].as_f64().map_or(latest, |old| 0.8 * old + 0.2 * latest);
             stats["average_latency_ms"] = json!((average * 1000.0).round() / 1000.0);
             stats["last_latency_ms"] = json!((latest * 1000.0).round() / 1000.0);
@@ -412,15 +414,34 @@ fn timed_out(operation: &Operation, timeout: Duration) -> ToolFailure {
 }
 
 fn created_payload(ask: &Ask, route: &Route, operation: &Operation) -> berth_model::JsonMap {
-    object([
-        ("call_id", json!(operation.call.to_string())),
-        ("operation_id", json!(operation.id.to_string())),
-        ("tool_key", json!(operation.tool.as_str())),
-        ("target", json!(operation.target_id)),
+    let mut payload = facts(operation);
+    payload.extend(object([
         ("risk", json!(route.tool.risk.as_str())),
         ("arguments_redacted", operation.arguments.clone()),
         ("actor_id", json!(ask.actor.as_str())),
+    ]));
+    payload
+}
+
+/// What every event about a call tells.
+pub(crate) fn facts(operation: &Operation) -> berth_model::JsonMap {
+    object([
+        ("call_id", json!(operation.call.to_string())),
+        ("operation_id", json!(operation.id.to_string())),
+        ("tool_key", json!(told_key(operation))),
+        ("tool_id", json!(operation.tool.as_str())),
+        ("target", json!(operation.target_id)),
     ])
+}
+
+/// The provider's own name of an endpoint's tool, which clients know; the model's name of any other.
+pub(crate) fn told_key(operation: &Operation) -> &str {
+    if operation.target_endpoint.is_some() { operation.tool_key.as_str() } else { operation.tool.as_str() }
+}
+
+/// When the call went out; a wait for an approval is before that.
+fn begun(operation: &Operation) -> Timestamp {
+    operation.started_at.unwrap_or(operation.created_at)
 }
 
 /// The stored and public form of a failure.

@@ -10,6 +10,7 @@ use berth_model::run::{Run, RunFailure, RunStatus};
 use serde_json::json;
 
 use crate::core::object;
+use crate::operations::facts;
 use crate::port::store::Tx;
 use crate::{Core, CoreError, run};
 
@@ -35,12 +36,8 @@ pub(crate) async fn settle(core: &Core) -> Result<(), CoreError> {
         if let Some(id) = operation.run
             && let Some(run) = tx.lookup_run(id).await?
         {
-            let payload = object([
-                ("call_id", json!(operation.call.to_string())),
-                ("operation_id", json!(operation.id.to_string())),
-                ("tool_key", json!(operation.tool.as_str())),
-                ("error", operation.error.clone()),
-            ]);
+            let mut payload = facts(&operation);
+            payload.extend(object([("status", json!("failed")), ("error", operation.error.clone())]));
             tx.append_events(&[core.event(&run, EventType::ToolCallFailed, payload)]).await?;
         }
     }

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use crate::port::store::Tx;
 use crate::{Core, CoreError, builtin, catalogue};
-use score::{Candidate, Preference};
+use score::{Candidate, Preference, Rejected};
 
 /// A tool with its target, and why it is that one.
 #[derive(Debug, Clone)]
@@ -70,7 +70,10 @@ impl Core {
         });
         match (own, place.default_target) {
             (Some(own), DefaultTarget::PreferEndpointFallbackCore) => {
-                Ok(self.scored(tx, place, wanted, Preference::default()).await.unwrap_or(own))
+                match self.scored(tx, place, wanted, Preference::default()).await {
+                    Err(CoreError::Tool(_)) => Ok(own),
+                    scored => scored,
+                }
             }
             (Some(own), _) => Ok(own),
             (None, default_target) => match self.by_model_name(tx, place, &wanted.tool).await? {
@@ -132,8 +135,7 @@ impl Core {
             {
                 check_member(tx, &capability.endpoint, place).await?;
                 self.check_online(&capability.endpoint)?;
-                let decision =
-                    json!({ "mode": "explicit", "selected_endpoint_id": capability.endpoint.as_str() });
+                let decision = score::named(capability.tool_key.as_str(), &capability.endpoint);
                 return Ok(Some(Route { tool, capability: Some(capability), decision }));
             }
         }
@@ -183,7 +185,7 @@ impl Core {
         let tool = catalogue::endpoint_tool(&capability).ok_or_else(|| {
             failure("endpoint_capability_not_found", format!("{} cannot be called", wanted.tool))
         })?;
-        let decision = json!({ "mode": "explicit", "selected_endpoint_id": endpoint.id.as_str() });
+        let decision = score::named(&wanted.tool, &endpoint.id);
         Ok(Route { tool, capability: Some(capability), decision })
     }
 
@@ -230,9 +232,7 @@ impl Core {
             score::rank(candidates, &place.id, &preference, wanted.consented || wanted.endpoints_only);
         let decision = ranking.decision(&wanted.tool);
         let Some(best) = ranking.best else {
-            let known =
-                ranking.rejected.iter().any(|rejected| rejected.reasons.contains(&"endpoint_disconnected"));
-            let why = if known { "every endpoint that offers it is offline" } else { NOBODY };
+            let why = why_nobody(&ranking.rejected);
             let failure = ToolFailure::new(
                 "execution_target_unavailable",
                 format!("{} cannot run: {why}", wanted.tool),
@@ -245,6 +245,22 @@ impl Core {
         })?;
         Ok(Route { tool, capability: Some(best.capability), decision })
     }
+}
+
+/// Why none of the endpoints that offer a tool runs it, in words.
+fn why_nobody(rejected: &[Rejected]) -> String {
+    if rejected.is_empty() {
+        return NOBODY.to_owned();
+    }
+    if rejected.iter().all(|rejected| rejected.reasons.contains(&"endpoint_disconnected")) {
+        let names: Vec<_> = rejected.iter().take(8).map(|rejected| rejected.endpoint.as_str()).collect();
+        return format!("every endpoint that offers it is offline ({})", names.join(", "));
+    }
+    let reasons = rejected.iter().take(8);
+    let reasons: Vec<_> = reasons
+        .map(|rejected| format!("{} is out as {}", rejected.endpoint, rejected.reasons.join(" and ")))
+        .collect();
+    reasons.join(", ")
 }
 
 /// An endpoint is called in its own workspaces only, however it is named.

@@ -42,13 +42,12 @@ impl Teller {
             let mut event = event.clone();
             event.id = berth_model::EventId::from_uuid(self.core.uuid());
             event.created_at = self.core.now();
-            event.payload = object([
-                ("call_id", json!(self.operation.call.to_string())),
-                ("tool_key", json!(self.operation.tool.as_str())),
+            event.payload = super::facts(&self.operation);
+            event.payload.extend(object([
                 ("phase", json!(phase)),
                 ("fraction", json!(fraction)),
                 ("detail", json!(detail)),
-            ]);
+            ]));
             self.core.0.bus.transient(event);
         }
     }

@@ -2,7 +2,7 @@
 
 use berth_model::endpoint::{Capability, Endpoint};
 use berth_model::{EndpointId, WorkspaceId};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 /// Rejected candidates that a decision names.
 const NAMED: usize = 8;
@@ -32,13 +32,29 @@ pub struct Preference {
 pub struct Rejected {
     pub endpoint: EndpointId,
     pub reasons: Vec<&'static str>,
+    pub terms: Terms,
+}
+
+/// What a score is made of, by the names that a decision gives the parts.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Terms(Vec<(&'static str, f64)>);
+
+impl Terms {
+    pub fn sum(&self) -> f64 {
+        self.0.iter().map(|(_, points)| points).sum()
+    }
+
+    fn told(&self) -> Map<String, Value> {
+        self.0.iter().map(|(name, points)| ((*name).to_owned(), json!(rounded(*points)))).collect()
+    }
 }
 
 /// The outcome.
 #[derive(Debug)]
 pub struct Ranking {
     pub best: Option<Candidate>,
-    pub score: f64,
+    /// The score of the best one in its parts.
+    pub terms: Terms,
     pub candidates: usize,
     pub rejected: Vec<Rejected>,
 }
@@ -50,43 +66,70 @@ impl Ranking {
             .rejected
             .iter()
             .take(NAMED)
-            .map(|rejected| json!({ "endpoint_id": rejected.endpoint.as_str(), "reasons": rejected.reasons }))
+            .map(|rejected| {
+                json!({
+                    "endpoint_id": rejected.endpoint.as_str(),
+                    "reasons": rejected.reasons,
+                    "breakdown": rejected.terms.told(),
+                })
+            })
             .collect();
         json!({
             "mode": "scored",
             "tool_key": tool,
             "selected_endpoint_id": self.best.as_ref().map(|best| best.endpoint.id.as_str()),
-            "score": self.score,
+            "score": rounded(self.terms.sum()),
+            "breakdown": self.terms.told(),
             "candidate_count": self.candidates,
             "rejected_candidates": rejected,
         })
     }
 }
 
+/// The decision about a call whose endpoint was named, in the same form.
+pub fn named(tool: &str, endpoint: &EndpointId) -> Value {
+    json!({
+        "mode": "explicit",
+        "tool_key": tool,
+        "selected_endpoint_id": endpoint.as_str(),
+        "score": 0.0,
+        "breakdown": {},
+        "candidate_count": 1,
+        "rejected_candidates": [],
+    })
+}
+
+fn rounded(points: f64) -> f64 {
+    (points * 1000.0).round() / 1000.0
+}
+
 /// Scores candidates; the best wins, ties by lower priority number and then by id.
 pub fn rank(candidates: Vec<Candidate>, place: &WorkspaceId, like: &Preference, consented: bool) -> Ranking {
     let total = candidates.len();
     let mut rejected = Vec::new();
-    let mut best: Option<(f64, Candidate)> = None;
+    let mut best: Option<(Terms, Candidate)> = None;
     for candidate in candidates {
         let reasons = objections(&candidate, place, like, consented);
+        let terms = terms(&candidate, place, like);
         if !reasons.is_empty() {
-            rejected.push(Rejected { endpoint: candidate.endpoint.id.clone(), reasons });
+            rejected.push(Rejected { endpoint: candidate.endpoint.id.clone(), reasons, terms });
             continue;
         }
-        let score = score(&candidate, like);
+        let score = terms.sum();
         let wins = best.as_ref().is_none_or(|(top, held)| {
-            score > *top
-                || (score == *top
+            let top = top.sum();
+            score > top
+                || (score == top
                     && (candidate.endpoint.priority, &candidate.endpoint.id)
                         < (held.endpoint.priority, &held.endpoint.id))
         });
         if wins {
-            best = Some((score, candidate));
+            best = Some((terms, candidate));
         }
     }
-    let (score, best) = best.map_or((0.0, None), |(score, candidate)| (score, Some(candidate)));
-    Ranking { best, score, candidates: total, rejected }
+    let (terms, best) =
+        best.map_or_else(|| (Terms::default(), None), |(terms, candidate)| (terms, Some(candidate)));
+    Ranking { best, terms, candidates: total, rejected }
 }
 
 fn objections(
@@ -124,23 +167,29 @@ fn is_preferred(candidate: &Candidate, like: &Preference) -> bool {
         || (like.endpoints.is_empty() && like.providers.contains(&candidate.endpoint.provider_type))
 }
 
-fn score(candidate: &Candidate, like: &Preference) -> f64 {
+fn terms(candidate: &Candidate, place: &WorkspaceId, like: &Preference) -> Terms {
     let endpoint = &candidate.endpoint;
-    let online = 100.0;
-    let workspace = if candidate.workspaces.is_empty() { 8.0 } else { 28.0 };
+    let workspace = if candidate.workspaces.is_empty() {
+        8.0
+    } else if candidate.workspaces.contains(place) {
+        28.0
+    } else {
+        0.0
+    };
     let preferred_endpoint = if like.endpoints.contains(&endpoint.id) { 45.0 } else { 0.0 };
     let preferred_provider = if like.providers.contains(&endpoint.provider_type) { 24.0 } else { 0.0 };
-    let priority = ((100.0 - endpoint.priority as f64) / 100.0 * 16.0).clamp(-16.0, 16.0);
-    online
-        + workspace
-        + preferred_endpoint
-        + preferred_provider
-        + risk(&candidate.capability.risk_word)
-        + priority
-        + load(endpoint)
-        + history(endpoint)
-        + trust(endpoint, candidate.capability.tool_key.as_str())
-        + cost(endpoint)
+    Terms(vec![
+        ("online", if candidate.online { 100.0 } else { 0.0 }),
+        ("workspace", workspace),
+        ("preference", preferred_endpoint + preferred_provider),
+        ("risk", risk(&candidate.capability.risk_word)),
+        ("priority", ((100.0 - endpoint.priority as f64) / 100.0 * 16.0).clamp(-16.0, 16.0)),
+        ("load", load(endpoint)),
+        ("success", success(endpoint)),
+        ("latency", latency(endpoint)),
+        ("trust", trust(endpoint, candidate.capability.tool_key.as_str())),
+        ("cost", cost(endpoint)),
+    ])
 }
 
 fn risk(word: &str) -> f64 {
@@ -168,15 +217,17 @@ fn load(endpoint: &Endpoint) -> f64 {
     (20.0 - (5.0 * calls.unwrap_or(0.0) + over(cpu, 60.0) + over(memory, 70.0))).max(-20.0)
 }
 
-fn history(endpoint: &Endpoint) -> f64 {
+fn success(endpoint: &Endpoint) -> f64 {
     let Some(stats) = endpoint.metadata.get("routing_stats") else { return 0.0 };
     let count = |key: &str| stats[key].as_f64().unwrap_or(0.0).max(0.0);
     let (good, bad) = (count("success_count"), count("failure_count"));
-    let success = if good + bad > 0.0 { (good / (good + bad) - 0.5) * 36.0 } else { 0.0 };
-    let latency = stats["average_latency_ms"]
-        .as_f64()
-        .map_or(0.0, |ms| (12.0 * (1.0 - ms.clamp(0.0, 30_000.0) / 15_000.0)).max(-12.0));
-    success + latency
+    if good + bad > 0.0 { (good / (good + bad) - 0.5) * 36.0 } else { 0.0 }
+}
+
+fn latency(endpoint: &Endpoint) -> f64 {
+    let average =
+        endpoint.metadata.get("routing_stats").and_then(|stats| stats["average_latency_ms"].as_f64());
+    average.map_or(0.0, |ms| (12.0 * (1.0 - ms.clamp(0.0, 30_000.0) / 15_000.0)).max(-12.0))
 }
 
 fn trust(endpoint: &Endpoint, key: &str) -> f64 {
@@ -260,6 +311,34 @@ mod tests {
         assert!(ranking.best.is_none());
         let reasons: Vec<_> = ranking.rejected.iter().map(|rejected| rejected.reasons.clone()).collect();
         assert_eq!(reasons, [["endpoint_disconnected"], ["workspace_mismatch"], ["confirmation_required"]]);
+        assert_eq!(ranking.rejected[0].terms.told()["online"], json!(0.0));
+        assert_eq!(ranking.rejected[1].terms.told()["workspace"], json!(0.0));
+    }
+
+    #[test]
+    fn a_decision_tells_what_the_score_is_made_of() {
+        let mut chosen = candidate("a", "edge");
+        chosen.endpoint.metadata.insert(
+            "routing_stats".to_owned(),
+            json!({ "success_count": 3, "failure_count": 1, "average_latency_ms": 7_500 }),
+        );
+        chosen
+            .endpoint
+            .metadata
+            .insert("heartbeat_metrics".to_owned(), json!({ "active_calls": 1, "cpu_percent": 70 }));
+        chosen.endpoint.metadata.insert("cost_level".to_owned(), json!("free"));
+        let like = Preference { endpoints: vec![EndpointId::fixed("a")], ..Preference::default() };
+
+        let decision = rank(vec![chosen], &WorkspaceId::fixed("w"), &like, false).decision("file.read");
+
+        assert_eq!(
+            decision["breakdown"],
+            json!({
+                "online": 100.0, "workspace": 28.0, "preference": 45.0, "risk": 14.0, "priority": 0.0,
+                "load": 13.0, "success": 9.0, "latency": 6.0, "trust": 12.0, "cost": 8.0,
+            })
+        );
+        assert_eq!(decision["score"], json!(235.0));
     }
 
     #[test]

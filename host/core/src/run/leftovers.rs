@@ -8,6 +8,7 @@ use berth_model::run::Run;
 use serde_json::json;
 
 use crate::core::object;
+use crate::operations::facts;
 use crate::port::store::Tx;
 use crate::{Core, CoreError};
 
@@ -26,13 +27,8 @@ pub(super) async fn close(core: &Core, tx: &mut dyn Tx, run: &Run) -> Result<(),
         if let Some(id) = operation.approval {
             expire(core, tx, run, id).await?;
         }
-        let payload = object([
-            ("call_id", json!(operation.call.to_string())),
-            ("operation_id", json!(operation.id.to_string())),
-            ("tool_key", json!(operation.tool.as_str())),
-            ("status", json!("cancelled")),
-            ("error", operation.error.clone()),
-        ]);
+        let mut payload = facts(&operation);
+        payload.extend(object([("status", json!("cancelled")), ("error", operation.error.clone())]));
         tx.append_events(&[core.event(run, EventType::ToolCallFailed, payload)]).await?;
     }
     Ok(())

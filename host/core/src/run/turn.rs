@@ -304,6 +304,8 @@ async fn call_tool(
     let payload = object([
         ("call_id", json!(call.id)),
         ("tool_key", json!(call.name)),
+        ("tool_id", json!(call.name)),
+        ("target", json!("")),
         ("status", json!("refused")),
         ("error", failure_value(&failure)),
     ]);

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use berth_core::endpoints::{Offer, Registration};
 use berth_core::port::endpoint_link::{EndpointCall, EndpointLink, OutboundDelivery};
 use berth_model::endpoint::Capability;
-use berth_model::tool::ToolFailure;
+use berth_model::tool::{Blame, ToolFailure};
 use berth_model::{EndpointId, JsonMap, ToolKey, WorkspaceId};
 use serde_json::{Value, json};
 
@@ -42,6 +42,9 @@ impl EndpointLink for Devices {
     async fn call(&self, call: EndpointCall) -> Result<Value, ToolFailure> {
         let told = (call.endpoint.clone(), call.tool_key.to_string(), call.arguments);
         self.calls.lock().unwrap().push(told);
+        if call.tool_key.as_str() == "edge.broken" {
+            return Err(ToolFailure::new("edge_broke", "it broke", Blame::Provider));
+        }
         Ok(json!({ "by": call.endpoint.as_str() }))
     }
 

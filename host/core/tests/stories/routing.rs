@@ -3,8 +3,9 @@
 use berth_core::operations::{Ask, Finished};
 use berth_core::port::store::Store;
 use berth_core::{CoreConfig, CoreError};
-use berth_model::WorkspaceId;
+use berth_model::event::EventType;
 use berth_model::workspace::DefaultTarget;
+use berth_model::{EndpointId, WorkspaceId};
 use serde_json::{Value, json};
 
 use crate::devices::joins;
@@ -57,9 +58,14 @@ async fn d2_the_chosen_endpoint_gets_the_call_once_and_the_operation_says_why() 
         assert_eq!(decision["selected_endpoint_id"], "edge.one");
         assert_eq!(decision["candidate_count"], 2);
         assert_eq!(
-            decision["rejected_candidates"],
-            json!([{ "endpoint_id": "edge.two", "reasons": ["workspace_mismatch"] }])
+            (&decision["breakdown"]["online"], &decision["breakdown"]["workspace"]),
+            (&json!(100.0), &json!(28.0))
         );
+        let rejected = decision["rejected_candidates"].as_array().unwrap();
+        assert_eq!(rejected.len(), 1);
+        assert_eq!(rejected[0]["endpoint_id"], "edge.two");
+        assert_eq!(rejected[0]["reasons"], json!(["workspace_mismatch"]));
+        assert_eq!(rejected[0]["breakdown"]["workspace"], 0.0);
     })
     .await;
 }
@@ -104,6 +110,82 @@ async fn what_is_named_wrongly_is_told_apart() {
             "endpoint_not_in_workspace"
         );
         assert!(berth.devices.calls.lock().unwrap().is_empty());
+    })
+    .await;
+}
+
+async fn learned(berth: &Harness, id: &'static str) -> Value {
+    let endpoint = berth.core.endpoint(&EndpointId::fixed(id)).await.unwrap();
+    endpoint.metadata.get("routing_stats").cloned().unwrap_or_default()
+}
+
+#[tokio::test]
+async fn d5_the_router_learns_from_what_worked_and_what_did_not_and_chooses_by_it() {
+    on_each(async |berth| {
+        for id in ["edge.one", "edge.two"] {
+            joins(&berth, id, &["home-lab"], &["edge.echo", "edge.broken"]).await;
+        }
+        assert_eq!(learned(&berth, "edge.one").await, Value::Null);
+
+        let broken = call(&berth, "home-lab", "edge.broken", Some("edge.one")).await.unwrap();
+        assert_eq!(broken.outcome.unwrap_err().code, "edge_broke");
+        let chosen = call(&berth, "home-lab", "edge.echo", None).await.unwrap();
+
+        assert_eq!(chosen.operation.target_id, "edge.two");
+        let (one, two) = (learned(&berth, "edge.one").await, learned(&berth, "edge.two").await);
+        assert_eq!((&one["failure_count"], &one["success_count"]), (&json!(1), &Value::Null));
+        assert_eq!((&two["failure_count"], &two["success_count"]), (&Value::Null, &json!(1)));
+        assert!(two["average_latency_ms"].is_number() && two["last_success_at"].is_string(), "{two}");
+        let again = call(&berth, "home-lab", "edge.echo", None).await.unwrap().operation.routing;
+        assert_eq!(again["breakdown"]["success"], 18.0);
+        assert_eq!(again["selected_endpoint_id"], "edge.two");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_call_that_nobody_approved_says_nothing_about_its_endpoint() {
+    on_each(async |berth| {
+        joins(&berth, "edge.one", &["personal"], &["edge.risky"]).await;
+        let tools = berth.core.tools(&WorkspaceId::fixed("personal")).await.unwrap();
+        let name = tools.into_iter().map(|tool| tool.name.to_string()).find(|name| name.starts_with("ep_"));
+        let name: &'static str = name.unwrap().leak();
+        berth.model.round(vec![Piece::Call(name, json!({}))]);
+
+        let run = berth.post(berth.thread().await, "go", None).await.unwrap().run.unwrap();
+        let asked = berth.until(run, &[EventType::ApprovalRequired]).await;
+        let payload = &asked.last().unwrap().event.payload;
+        let approval = payload["approval_id"].as_str().unwrap().parse().unwrap();
+        berth.core.decide_approval(approval, false, String::new()).await.unwrap();
+        let told = berth.until_end(run).await;
+
+        assert_eq!((&payload["tool_key"], &payload["tool_id"]), (&json!("edge.risky"), &json!(name)));
+        let failed = told.iter().find(|event| event.event.kind == EventType::ToolCallFailed).unwrap();
+        assert_eq!(failed.event.payload["tool_key"], "edge.risky");
+        assert_eq!(failed.event.payload["status"], "rejected");
+        assert!(berth.devices.calls.lock().unwrap().is_empty());
+        assert_eq!(learned(&berth, "edge.one").await, Value::Null);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_call_that_nobody_can_run_says_what_keeps_each_endpoint_from_it() {
+    on_each(async |berth| {
+        joins(&berth, "edge.one", &["home-lab"], &["edge.echo"]).await;
+        joins(&berth, "edge.two", &["study"], &["edge.echo"]).await;
+        berth.devices.disconnect("edge.one");
+
+        let mixed = call(&berth, "home-lab", "edge.echo", None).await.unwrap_err().to_string();
+        berth.devices.disconnect("edge.two");
+        let offline = call(&berth, "home-lab", "edge.echo", None).await.unwrap_err().to_string();
+
+        assert!(mixed.contains("edge.one is out as endpoint_disconnected"), "{mixed}");
+        assert!(mixed.contains("edge.two is out as workspace_mismatch"), "{mixed}");
+        assert!(
+            offline.ends_with("every endpoint that offers it is offline (edge.one, edge.two)"),
+            "{offline}"
+        );
     })
     .await;
 }

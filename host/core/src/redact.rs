@@ -1,9 +1,13 @@
-//! Values that no row, event or log may carry.
+//! Values that no row, event or log may carry: secrets, and what is nested so deep that nobody could read it back.
 
 use serde_json::Value;
 
 /// What stands in their place.
 const REDACTED: &str = "[REDACTED]";
+/// What stands in place of a list or an object below [`LEVELS`] others.
+const TOO_DEEP: &str = "[NESTED TOO DEEP]";
+/// Readers of JSON give up at 128 levels, and rows, events and frames put a few of their own around a value.
+const LEVELS: usize = 64;
 
 const NAMES: [&str; 10] = [
     "access_token",
@@ -27,17 +31,22 @@ pub(crate) fn is_sensitive(key: &str) -> bool {
         || ENDINGS.iter().any(|ending| key.len() > ending.len() && key.ends_with(ending))
 }
 
-/// A copy without sensitive values, at any depth.
+/// A copy without sensitive values, at any depth, and without what lies deeper than 64 levels.
 pub fn redacted(value: &Value) -> Value {
+    within(value, LEVELS)
+}
+
+fn within(value: &Value, levels: usize) -> Value {
     match value {
+        Value::Object(_) | Value::Array(_) if levels == 0 => TOO_DEEP.into(),
         Value::Object(map) => map
             .iter()
             .map(|(key, value)| {
-                let shown = if is_sensitive(key) { Value::from(REDACTED) } else { redacted(value) };
+                let shown = if is_sensitive(key) { Value::from(REDACTED) } else { within(value, levels - 1) };
                 (key.clone(), shown)
             })
             .collect(),
-        Value::Array(items) => items.iter().map(redacted).collect(),
+        Value::Array(items) => items.iter().map(|item| within(item, levels - 1)).collect(),
         other => other.clone(),
     }
 }
@@ -61,5 +70,15 @@ mod tests {
                 "list": [{ "db_password": "[REDACTED]", "token_count": 3 }], "secret": "[REDACTED]",
             })
         );
+    }
+
+    #[test]
+    fn what_is_nested_too_deep_is_left_out_and_what_is_not_stays() {
+        let nested = |levels: usize| (0..levels).fold(json!(1), |inner, _| json!([inner]));
+
+        let shown = redacted(&nested(1000));
+
+        assert_eq!(redacted(&nested(64)), nested(64));
+        assert_eq!(shown.to_string(), format!("{}\"[NESTED TOO DEEP]\"{}", "[".repeat(64), "]".repeat(64)));
     }
 }

@@ -67,6 +67,20 @@ async fn a_call_that_goes_wrong_is_a_value_for_the_model_and_the_others_go_on() 
 }
 
 #[tokio::test]
+async fn arguments_as_deep_as_json_may_be_reach_the_tool_and_the_run_is_told_to_its_end() {
+    on_each(async |berth| {
+        let deep = (0..126).fold(json!({ "error": true }), |inner, _| json!({ "in": inner }));
+        berth.model.round(vec![Piece::Call("notes_read", deep.clone())]);
+
+        let (run, _) = berth.turn("go").await;
+
+        assert_eq!(berth.plugins.calls.lock().unwrap()[0].1, deep);
+        assert_eq!(berth.core.run(run).await.unwrap().status, RunStatus::Succeeded);
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn sensitive_values_reach_the_tool_and_no_event_or_row() {
     on_each(async |berth| {
         let arguments = json!({ "api_key": "canary-argument", "error": true });

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use berth_http::BodyLimits;
-use eventsource_stream::Eventsource;
+use eventsource_stream::{EventStreamError, Eventsource};
 use futures::{Stream, StreamExt};
 use reqwest::{Method, RequestBuilder, Response, StatusCode};
 use serde_json::Value;
@@ -17,6 +17,10 @@ pub const DEFAULT_URL: &str = "http://127.0.0.1:8787";
 /// How long an answer may take that needs no plugin and no model.
 const ANSWER: Duration = Duration::from_secs(30);
 const CONNECT: Duration = Duration::from_secs(5);
+/// The largest answer that is read: a page of 1000 events with large results in them stays below.
+const ANSWER_BYTES: usize = 256 << 20;
+/// The largest event that is read. A host tells none above what a message and its operation may hold.
+const EVENT_BYTES: usize = 16 << 20;
 
 /// A host, and the token for it.
 pub struct Client {
@@ -130,8 +134,24 @@ impl Client {
     /// The body of an answer; every answer of a host has one, and it is JSON.
     async fn body(&self, response: Response) -> Result<Value, Failure> {
         let status = response.status();
-        let bytes = response.bytes().await?;
+        let mut pieces = response.bytes_stream();
+        let mut bytes = Vec::new();
+        while let Some(piece) = pieces.next().await {
+            let piece = piece?;
+            if bytes.len() + piece.len() > ANSWER_BYTES {
+                return Err(self.endless("an answer", ANSWER_BYTES));
+            }
+            bytes.extend_from_slice(&piece);
+        }
         serde_json::from_slice(&bytes).map_err(|_| self.stranger(status))
+    }
+
+    fn endless(&self, what: &str, most: usize) -> Failure {
+        Failure::NotConnected(format!(
+            "what answers at {} sends {what} of more than {most} bytes, which no berth host does: name the right \
+             address with --url",
+            self.base
+        ))
     }
 
     /// Follows a stream of server-sent events. Returns once the host has begun it, so nothing after is missed.
@@ -146,11 +166,14 @@ impl Client {
             return Err(self.refusal(status, &body));
         }
         let base = self.base.clone();
-        Ok(Box::pin(response.bytes_stream().eventsource().map(move |event| match event {
+        let endless = self.endless("an event", EVENT_BYTES).to_string();
+        let pieces = bounded(response.bytes_stream(), EVENT_BYTES);
+        Ok(Box::pin(pieces.eventsource().map(move |event| match event {
             Ok(event) => Ok(StreamEvent {
                 kind: event.event,
                 data: serde_json::from_str(&event.data).unwrap_or(Value::Null),
             }),
+            Err(EventStreamError::Transport(Cut::TooLarge)) => Err(Failure::NotConnected(endless.clone())),
             Err(_) => Err(Failure::NotConnected(format!("the connection to {base} broke"))),
         })))
     }
@@ -208,6 +231,38 @@ impl Client {
     }
 }
 
+/// Why the bytes of events end.
+#[derive(Debug)]
+enum Cut {
+    Broken,
+    TooLarge,
+}
+
+/// The bytes of events, as long as none of them is larger than `most`. The reader of events keeps one whole.
+fn bounded<B: AsRef<[u8]>, E>(
+    pieces: impl Stream<Item = Result<B, E>>,
+    most: usize,
+) -> impl Stream<Item = Result<B, Cut>> {
+    let (mut event, mut line) = (0_usize, 0_usize);
+    pieces.map(move |piece| {
+        let piece = piece.map_err(|_| Cut::Broken)?;
+        for byte in piece.as_ref() {
+            event += 1;
+            match byte {
+                // An empty line ends an event.
+                b'\n' if line == 0 => event = 0,
+                b'\n' => line = 0,
+                b'\r' => {}
+                _ => line += 1,
+            }
+            if event > most {
+                return Err(Cut::TooLarge);
+            }
+        }
+        Ok(piece)
+    })
+}
+
 /// Escapes one segment of a path, or one value of a query.
 pub fn segment(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
@@ -224,6 +279,21 @@ pub fn segment(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn an_event_that_never_ends_is_cut_and_many_small_ones_are_not() {
+        let told = |pieces: Vec<&'static str>| {
+            let pieces = futures::stream::iter(pieces.into_iter().map(Ok::<_, ()>));
+            bounded(pieces, 20).map(|piece| piece.is_ok()).collect()
+        };
+
+        let small: Vec<bool> =
+            told(vec!["data: 1\n\ndata: 2\r\n", "\r\n: still here\n\n", "data: 3\n\n"]).await;
+        let endless: Vec<bool> = told(vec!["data: 1\n", "data: 2\r\n", "data: 3\n"]).await;
+
+        assert_eq!(small, [true, true, true]);
+        assert_eq!(endless, [true, true, false]);
+    }
 
     #[test]
     fn a_segment_cannot_leave_its_place() {

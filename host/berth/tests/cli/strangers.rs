@@ -117,3 +117,22 @@ fn the_doctor_tells_a_host_of_another_series() {
     assert_eq!(version["ok"], false);
     assert!(version["detail"].as_str().unwrap().contains("99.0.1"), "{version}");
 }
+
+#[test]
+fn an_answer_without_an_end_is_given_up() {
+    let home = tempfile::tempdir().unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    std::thread::spawn(move || {
+        let mut stream = listener.accept().unwrap().0;
+        let mut request = [0_u8; 4096];
+        let _read = stream.read(&mut request);
+        let _head = stream.write_all(b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n[");
+        let spaces = vec![b' '; 1 << 20];
+        while stream.write_all(&spaces).is_ok() {}
+    });
+
+    let refusal = runs_at(home.path(), &url).failed(3);
+
+    assert!(refusal.contains(&url) && refusal.contains("more than"), "{refusal}");
+}

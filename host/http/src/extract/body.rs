@@ -101,7 +101,7 @@ fn wrong_field(path: &str, error: &serde_json::Error) -> ApiError {
         let at = if path == "." { field.to_owned() } else { format!("{path}.{field}") };
         return ApiError::invalid(&at, "is required");
     }
-    ApiError::invalid(path, reason)
+    ApiError::invalid(if path == "." { "body" } else { path }, reason)
 }
 
 /// The reason without its place, and not longer than a message should be.
@@ -137,6 +137,7 @@ mod tests {
                 "invalid_request",
                 "inner[1]: invalid type: string \"x\", expected u8",
             ),
+            (r#"{"name":"a","name":"b"}"#, 422, "invalid_request", "body: duplicate field `name`"),
             (r#""text""#, 422, "invalid_request", "body: must be a JSON object"),
             (r#"["a"]"#, 422, "invalid_request", "body: must be a JSON object"),
             ("nul", 400, "invalid_json", "the body is no JSON: EOF while parsing a value at line 1 column 3"),

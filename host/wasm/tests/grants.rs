@@ -82,6 +82,28 @@ async fn an_endpoint_is_reached_only_as_granted() {
 }
 
 #[tokio::test]
+async fn a_grant_that_is_revoked_during_a_call_counts_no_more_at_its_next_step() {
+    let berth = Harness::start().await;
+    berth.install_fixture("host-waiter", "[[capability]]\nname = \"endpoint\"\n").await.unwrap();
+    let grant = berth.grant("host-waiter", "endpoint", json!({})).await;
+    berth.open_the_gate();
+    assert_eq!(
+        berth.answer("host_waiter_ask_twice", json!({})).await,
+        json!({ "first": "ok", "second": "ok" })
+    );
+    berth.until_the_pi_hears().await;
+    berth.until_the_pi_hears().await;
+
+    let call = berth.spawn("host_waiter_ask_twice", json!({}));
+    berth.until_the_pi_hears().await;
+    berth.host.revoke(grant).await.unwrap();
+    berth.open_the_gate();
+    let answer = call.await.unwrap().unwrap().content;
+
+    assert_eq!(answer, json!({ "first": "ok", "second": "PERMISSION_DENIED" }));
+}
+
+#[tokio::test]
 async fn only_a_grant_that_is_live_and_meant_for_the_workspace_counts() {
     let berth = Harness::start().await;
     berth.install("gpio").await;

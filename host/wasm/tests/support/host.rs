@@ -36,9 +36,10 @@ impl Ids for Counted {
     }
 }
 
-/// A Raspberry Pi that tells of each call and then answers with what it was asked, or never.
+/// A Raspberry Pi that tells of each call and then answers with what it was asked, when it is let, or never.
 struct Pi {
     heard: Arc<Semaphore>,
+    gate: Arc<Semaphore>,
 }
 
 #[async_trait]
@@ -63,6 +64,9 @@ impl EndpointCaller for Pi {
         self.heard.add_permits(1);
         if tool_key == "rpi.never" {
             std::future::pending::<()>().await;
+        }
+        if tool_key == "rpi.gate" {
+            self.gate.acquire().await.unwrap().forget();
         }
         Ok(json!({ "pin": arguments["pin"], "value": true }))
     }
@@ -89,6 +93,7 @@ pub struct Harness {
     store: Arc<berth_store::SqlStore>,
     accepted: Arc<Semaphore>,
     heard: Arc<Semaphore>,
+    gate: Arc<Semaphore>,
 }
 
 impl Harness {
@@ -96,13 +101,14 @@ impl Harness {
         let folder = tempfile::tempdir().unwrap();
         let store = Arc::new(berth_store::SqlStore::open_in_memory().await.unwrap());
         let heard = Arc::new(Semaphore::new(0));
-        let host = host(folder.path(), &store, &heard);
-        Self { host, store, folder, accepted: Arc::new(Semaphore::new(0)), heard }
+        let gate = Arc::new(Semaphore::new(0));
+        let host = host(folder.path(), &store, &heard, &gate);
+        Self { host, store, folder, accepted: Arc::new(Semaphore::new(0)), heard, gate }
     }
 
     /// A second process over the same store and folder.
     pub async fn restarted(&self) -> Arc<PluginHost> {
-        let host = host(self.folder.path(), &self.store, &self.heard);
+        let host = host(self.folder.path(), &self.store, &self.heard, &self.gate);
         host.boot().await.unwrap();
         host
     }
@@ -167,6 +173,11 @@ impl Harness {
         self.accepted.acquire_many(calls).await.unwrap().forget();
     }
 
+    /// Lets one call of `rpi.gate` go on.
+    pub fn open_the_gate(&self) {
+        self.gate.add_permits(1);
+    }
+
     /// Waits until the Pi was called once more.
     pub async fn until_the_pi_hears(&self) {
         self.heard.acquire().await.unwrap().forget();
@@ -186,7 +197,12 @@ pub fn new_grant(plugin: &str, capability: &str, scope: Value, mode: GrantMode) 
     }
 }
 
-fn host(folder: &Path, store: &Arc<berth_store::SqlStore>, heard: &Arc<Semaphore>) -> Arc<PluginHost> {
+fn host(
+    folder: &Path,
+    store: &Arc<berth_store::SqlStore>,
+    heard: &Arc<Semaphore>,
+    gate: &Arc<Semaphore>,
+) -> Arc<PluginHost> {
     let cache = Some(folder.join("compiled"));
     PluginHost::new(HostParts {
         engine: PluginEngine::new(EngineConfig { cache, ..config() }).unwrap(),
@@ -194,7 +210,7 @@ fn host(folder: &Path, store: &Arc<berth_store::SqlStore>, heard: &Arc<Semaphore
         clock: Arc::new(StoppedClock),
         ids: Arc::new(Counted::default()),
         folder: folder.join("components"),
-        endpoints: Arc::new(Pi { heard: heard.clone() }),
+        endpoints: Arc::new(Pi { heard: heard.clone(), gate: gate.clone() }),
     })
 }
 

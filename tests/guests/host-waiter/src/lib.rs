@@ -11,6 +11,12 @@ impl Tool for Waiter {
             ToolSpec::new("wait_clock", "Waits `ms` milliseconds, an hour by default.", schema).risk("read"),
             ToolSpec::new("wait_endpoint", "Calls `tool` of `selector` and answers with its answer.", schema)
                 .risk("external"),
+            ToolSpec::new(
+                "ask_twice",
+                "Calls `rpi.gate`, then `rpi.gpio.read`: what became of both.",
+                schema,
+            )
+            .risk("external"),
         ]
     }
 
@@ -25,6 +31,12 @@ impl Tool for Waiter {
                 let tool = input["tool"].as_str().unwrap_or("test.wait");
                 endpoints::call(selector, tool, &json!({}))
                     .or_else(|error| Ok(json!({ "code": error.code, "message": error.message })))
+            }
+            "ask_twice" => {
+                let ended = ["rpi.gate", "rpi.gpio.read"].map(|tool| {
+                    endpoints::call("", tool, &json!({})).map_or_else(|error| error.code, |_| "ok".to_owned())
+                });
+                Ok(json!({ "first": ended[0], "second": ended[1] }))
             }
             other => Err(ToolError::InvalidInput(format!("no tool `{other}`"))),
         }

@@ -87,7 +87,7 @@ fn pages_of_items() -> anyhow::Result<()> {
 fn deny() -> anyhow::Result<()> {
     if !step::has("cargo-deny") {
         step::say(
-            "cargo-deny is not installed: licences are not checked (cargo install cargo-deny --locked)",
+            "cargo-deny is not installed: banned crates and sources are not checked (cargo install cargo-deny --locked)",
         );
         return Ok(());
     }

@@ -2,5 +2,6 @@
 
 mod architecture;
 mod crates;
+mod licences;
 mod pages;
 mod sources;

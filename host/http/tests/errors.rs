@@ -2,65 +2,11 @@
 #![allow(clippy::unwrap_used)]
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
-use std::path::{Path, PathBuf};
 
 use axum::http::StatusCode;
 use berth_http::error::ApiError;
 use berth_model::tool::{Blame, ToolFailure};
-
-fn root() -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../..")
-}
-
-/// The sources of a folder without their tests.
-fn sources(folder: &str) -> String {
-    fn read(folder: &Path, text: &mut String) {
-        for entry in fs::read_dir(folder).unwrap() {
-            let path = entry.unwrap().path();
-            if path.is_dir() {
-                read(&path, text);
-            } else if path.file_name().is_some_and(|name| name != "tests.rs") {
-                let source = fs::read_to_string(&path).unwrap();
-                text.push_str(source.split("#[cfg(test)]").next().unwrap());
-            }
-        }
-    }
-    let mut text = String::new();
-    read(&root().join(folder), &mut text);
-    text
-}
-
-struct Row {
-    table: String,
-    status: String,
-    retryable: bool,
-}
-
-fn table() -> BTreeMap<String, Row> {
-    let mut rows = BTreeMap::new();
-    for entry in fs::read_dir(root().join("docs/errors")).unwrap() {
-        let path = entry.unwrap().path();
-        let table = path.file_stem().unwrap().to_str().unwrap().to_owned();
-        for line in fs::read_to_string(&path).unwrap().lines() {
-            let columns: Vec<_> = line.split('\t').collect();
-            let row =
-                Row { table: table.clone(), status: columns[1].to_owned(), retryable: columns[2] == "yes" };
-            rows.insert(columns[0].to_owned(), row);
-        }
-    }
-    rows
-}
-
-/// The text between the next two quotes, when nothing but white space stands before the first.
-fn literal(text: &str) -> Option<&str> {
-    text.trim_start().strip_prefix('"')?.split('"').next()
-}
-
-/// The codes behind `opening`, in each of its places.
-fn behind<'a>(source: &'a str, opening: &str) -> Vec<&'a str> {
-    source.split(opening).skip(1).filter_map(literal).collect()
-}
+use berth_testkit::codes::{behind, explained, literal, sources};
 
 /// `NOT_FOUND` is 404.
 fn number(constant: &str) -> u16 {
@@ -96,7 +42,7 @@ fn made_here() -> BTreeMap<String, u16> {
 
 #[test]
 fn every_code_of_the_facade_is_explained_with_its_status_and_every_explanation_has_its_code() {
-    let (made, rows) = (made_here(), table());
+    let (made, rows) = (made_here(), explained());
 
     for (code, status) in &made {
         let row = rows.get(code).unwrap_or_else(|| panic!("docs/errors/http.tsv lacks {code}"));
@@ -116,7 +62,7 @@ fn every_code_of_the_facade_is_explained_with_its_status_and_every_explanation_h
 
 #[test]
 fn a_failed_use_case_is_answered_with_the_status_that_is_documented() {
-    let (source, rows) = (sources("host/core/src"), table());
+    let (source, rows) = (sources("host/core/src"), explained());
     let mut seen = BTreeSet::new();
     for (variant, status) in [("Invalid", "400"), ("Conflict", "409"), ("Forbidden", "403"), ("Busy", "503")]
     {
@@ -140,7 +86,7 @@ fn a_failed_use_case_is_answered_with_the_status_that_is_documented() {
 
 #[test]
 fn a_failed_call_is_answered_with_the_status_that_is_documented() {
-    let (mut source, rows) = (sources("host/core/src"), table());
+    let (mut source, rows) = (sources("host/core/src"), explained());
     source.push_str(&sources("host/hub/src"));
     let codes: BTreeSet<_> = ["ToolFailure::new(", "failure(", "unavailable("]
         .iter()

@@ -2,8 +2,8 @@
 #![allow(clippy::unwrap_used)]
 
 use std::collections::BTreeSet;
-use std::fs;
-use std::path::{Path, PathBuf};
+
+use berth_testkit::codes::{behind, explained, sources};
 
 /// What a code follows in the source.
 const RAISED_BY: [&str; 6] = [
@@ -15,55 +15,21 @@ const RAISED_BY: [&str; 6] = [
     "reason: Some(",
 ];
 
-fn root() -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../..")
-}
-
-/// The sources of a folder without their tests.
-fn sources(folder: &Path, text: &mut String) {
-    for entry in fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() {
-            sources(&path, text);
-        } else if path.file_name().is_some_and(|name| name != "tests.rs") {
-            let source = fs::read_to_string(&path).unwrap();
-            text.push_str(source.split("#[cfg(test)]").next().unwrap());
-        }
-    }
-}
-
-fn codes_in(source: &str) -> BTreeSet<&str> {
-    let follows = |raiser: &&'static str| -> Vec<_> {
-        let arguments = source.split(*raiser).skip(1);
-        arguments.filter_map(|rest| rest.trim_start().strip_prefix('"')?.split('"').next()).collect()
-    };
-    RAISED_BY.iter().flat_map(follows).collect()
-}
-
-fn codes_of(table: &Path) -> Vec<String> {
-    let lines = fs::read_to_string(table).unwrap();
-    lines.lines().filter_map(|line| line.split('\t').next()).map(str::to_owned).collect()
-}
-
 #[test]
 fn every_code_of_the_hub_is_explained_and_every_explanation_has_its_code() {
-    let mut hub = String::new();
-    sources(&root().join("host/hub/src"), &mut hub);
-    let mut all = hub.clone();
-    for other in ["host/proto/src", "host/core/src"] {
-        sources(&root().join(other), &mut all);
-    }
-    let raised = codes_in(&hub);
-    let tables = root().join("docs/errors");
-    let known: BTreeSet<_> =
-        fs::read_dir(&tables).unwrap().flat_map(|entry| codes_of(&entry.unwrap().path())).collect();
+    let hub = sources("host/hub/src");
+    let all = [hub.clone(), sources("host/proto/src"), sources("host/core/src")].concat();
+    let raised: BTreeSet<_> = RAISED_BY.iter().flat_map(|opening| behind(&hub, opening)).collect();
+    let known = explained();
 
-    let missing: Vec<_> = raised.iter().filter(|code| !known.contains(**code)).collect();
+    let missing: Vec<_> = raised.iter().filter(|code| !known.contains_key(**code)).collect();
     assert!(missing.is_empty(), "docs/errors/endpoint.tsv lacks {missing:?}");
     let built = ["address_not_found"];
-    let dead: Vec<_> = codes_of(&tables.join("endpoint.tsv"))
-        .into_iter()
-        .filter(|code| !all.contains(&format!("\"{code}\"")) && !built.contains(&code.as_str()))
+    let dead: Vec<_> = known
+        .iter()
+        .filter(|(code, row)| row.table == "endpoint" && !built.contains(&code.as_str()))
+        .map(|(code, _)| code)
+        .filter(|code| !all.contains(&format!("\"{code}\"")))
         .collect();
     assert!(dead.is_empty(), "nothing answers with {dead:?} any more");
     assert!(raised.len() > 15, "the search finds too little: {raised:?}");

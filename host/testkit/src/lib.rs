@@ -1,8 +1,10 @@
-//! What the stories of several crates are told on: databases, a clock and ids that tests own, and a form of answers
-//! that snapshots can hold. Only tests depend on this crate, and a failed set-up is a failed test: it panics.
+//! What the stories of several crates are told on: databases, a clock and ids that tests own, a form of answers
+//! that snapshots can hold, and the error codes of sources and pages. Only tests depend on this crate, and a failed
+//! set-up is a failed test: it panics.
 
 #![allow(clippy::unwrap_used, clippy::missing_panics_doc, reason = "a failed set-up is a failed test")]
 
+pub mod codes;
 mod database;
 mod quiet;
 mod time;

@@ -36,6 +36,24 @@ pub struct NewMessage {
     pub reply: bool,
 }
 
+impl NewMessage {
+    /// A message of a person in `thread`, which a run shall answer.
+    pub fn of_user(thread: ThreadId, content: impl Into<String>) -> Self {
+        Self {
+            thread,
+            workspace: None,
+            session: None,
+            endpoint: None,
+            role: Role::User,
+            content: content.into(),
+            endpoint_message_id: None,
+            metadata: JsonMap::new(),
+            options: JsonMap::new(),
+            reply: true,
+        }
+    }
+}
+
 /// An accepted message.
 #[derive(Debug, Clone)]
 pub struct Accepted {

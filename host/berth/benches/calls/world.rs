@@ -10,8 +10,7 @@ use berth_core::threads::NewThread;
 use berth_core::{Core, CoreConfig, Ports};
 use berth_hub::{Hub, HubConfig, Links};
 use berth_llm::Scripted;
-use berth_model::message::Role;
-use berth_model::{JsonMap, RunId, ThreadId, Timestamp, WorkspaceId};
+use berth_model::{RunId, ThreadId, Timestamp, WorkspaceId};
 use berth_store::{DatabaseUrl, SqlStore};
 use berth_wasm::capability::endpoint::NoEndpoints;
 use berth_wasm::{EngineConfig, HostParts, Package, PluginEngine, PluginHost};
@@ -121,18 +120,7 @@ pub async fn thread(core: &Core) -> ThreadId {
 
 /// Posts one message; its run answers.
 pub async fn post(core: &Core, thread: ThreadId, text: &str) -> RunId {
-    let new = NewMessage {
-        thread,
-        workspace: None,
-        session: None,
-        endpoint: None,
-        role: Role::User,
-        content: text.to_owned(),
-        endpoint_message_id: None,
-        metadata: JsonMap::new(),
-        options: JsonMap::new(),
-        reply: true,
-    };
+    let new = NewMessage::of_user(thread, text);
     core.post_message(new).await.unwrap().run.unwrap()
 }
 

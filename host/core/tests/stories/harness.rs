@@ -14,9 +14,8 @@ use berth_core::port::target::{PluginTarget, ToolCall};
 use berth_core::threads::NewThread;
 use berth_core::{Core, CoreConfig, CoreError, Ports};
 use berth_model::event::{EventType, LiveEvent, RunEvent};
-use berth_model::message::Role;
 use berth_model::tool::{Blame, ExecutionTarget, Parallel, Risk, ToolFailure, ToolOutcome, ToolSpec};
-use berth_model::{JsonMap, PluginId, RunId, ThreadId, ToolKey, ToolName, WorkspaceId};
+use berth_model::{PluginId, RunId, ThreadId, ToolKey, ToolName, WorkspaceId};
 use berth_store::{DatabaseUrl, SqlStore};
 use berth_testkit::{CountedIds, SteppedClock, on_each_database};
 use futures::StreamExt;
@@ -63,18 +62,8 @@ impl Harness {
     }
 
     pub async fn post(&self, thread: ThreadId, text: &str, key: Option<&str>) -> Result<Accepted, CoreError> {
-        let new = NewMessage {
-            thread,
-            workspace: None,
-            session: None,
-            endpoint: None,
-            role: Role::User,
-            content: text.to_owned(),
-            endpoint_message_id: key.map(str::to_owned),
-            metadata: JsonMap::new(),
-            options: JsonMap::new(),
-            reply: true,
-        };
+        let new =
+            NewMessage { endpoint_message_id: key.map(str::to_owned), ..NewMessage::of_user(thread, text) };
         self.core.post_message(new).await
     }
 

@@ -11,8 +11,7 @@ use berth_core::threads::NewThread;
 use berth_core::{Core, CoreConfig, CoreError, Ports};
 use berth_hub::{Hub, HubConfig, Links};
 use berth_llm::Scripted;
-use berth_model::message::Role;
-use berth_model::{EndpointId, JsonMap, RunId, ThreadId, WorkspaceId};
+use berth_model::{EndpointId, RunId, ThreadId, WorkspaceId};
 use berth_proto::SCHEMA;
 use berth_store::SqlStore;
 use berth_testkit::{CountedIds, NoPlugins, SteppedClock};
@@ -149,18 +148,7 @@ impl Berth {
 
     /// A person says something; the run that answers.
     pub async fn message(&self, thread: ThreadId, content: &str) -> RunId {
-        let new = NewMessage {
-            thread,
-            workspace: None,
-            session: None,
-            endpoint: None,
-            role: Role::User,
-            content: content.to_owned(),
-            endpoint_message_id: None,
-            metadata: JsonMap::new(),
-            options: JsonMap::new(),
-            reply: true,
-        };
+        let new = NewMessage::of_user(thread, content);
         self.core.post_message(new).await.unwrap().run.unwrap()
     }
 

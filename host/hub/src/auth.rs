@@ -1,20 +1,24 @@
-//! Who may connect.
+//! Who may connect: the token that a request carries and the page that asks, for the socket and for the other routes.
 //!
-//! Source: MeetYou V4, endpoint socket, connecting.
+//! Source: MeetYou V4, connecting and authentication.
 
 use axum::http::{HeaderMap, Uri, header};
 
-/// The token that a request carries: the first source that is not empty decides, and no later one is tried.
-pub(crate) fn token(headers: &HeaderMap, uri: &Uri) -> Option<String> {
-    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+/// The token in the headers of a request: `Authorization: Bearer`, else `X-Api-Key`. The first that is not empty decides.
+pub fn header_token(headers: &HeaderMap) -> Option<&str> {
+    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).map(str::trim);
     let bearer = text(header::AUTHORIZATION.as_str()).and_then(|value| {
-        let (scheme, token) = value.trim().split_once(' ')?;
+        let (scheme, token) = value.split_once(' ')?;
         // Any other scheme counts as none.
-        scheme.eq_ignore_ascii_case("bearer").then(|| token.trim().to_owned())
+        scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
     });
-    let key = || text("x-api-key").map(|value| value.trim().to_owned());
-    let filled = |token: &String| !token.is_empty();
-    bearer.filter(filled).or_else(|| key().filter(filled)).or_else(|| query_token(uri).filter(filled))
+    bearer.filter(|token| !token.is_empty()).or_else(|| text("x-api-key").filter(|token| !token.is_empty()))
+}
+
+/// The token of a socket: the one in its headers, else the one in its query, which browsers cannot do without.
+pub(crate) fn token(headers: &HeaderMap, uri: &Uri) -> Option<String> {
+    let query = || query_token(uri).filter(|token| !token.is_empty());
+    header_token(headers).map(str::to_owned).or_else(query)
 }
 
 fn query_token(uri: &Uri) -> Option<String> {
@@ -26,11 +30,16 @@ fn query_token(uri: &Uri) -> Option<String> {
 pub(crate) fn refused_origin(headers: &HeaderMap, allowed: &[String]) -> Option<String> {
     let origin = headers.get(header::ORIGIN)?;
     let Ok(origin) = origin.to_str() else { return Some(String::new()) };
-    let may = origin.is_empty() || allowed.iter().any(|one| one == origin) || is_this_machine(origin);
+    let may = origin.is_empty() || is_allowed(origin, allowed);
     (!may).then(|| origin.to_owned())
 }
 
-/// A page that this machine itself serves, over any port.
+/// Whether pages of `origin` may ask: it is one of the `allowed`, or this machine.
+pub fn is_allowed(origin: &str, allowed: &[String]) -> bool {
+    allowed.iter().any(|one| one == origin) || is_this_machine(origin)
+}
+
+/// A page that this machine itself serves, over any port: MeetYou's desktop is one.
 fn is_this_machine(origin: &str) -> bool {
     let origin = origin.to_ascii_lowercase();
     let Some(host) = origin.strip_prefix("http://").or_else(|| origin.strip_prefix("https://")) else {
@@ -57,8 +66,10 @@ mod tests {
     fn the_first_token_that_is_not_empty_decides() {
         let uri: Uri = "/endpoint/ws?x=1&access_token=from%2Dquery".parse().unwrap();
         for (given, wanted) in [
-            (&[("authorization", "bEaReR one"), ("x-api-key", "two")][..], "one"),
+            (&[("authorization", "bEaReR   one "), ("x-api-key", "two")][..], "one"),
             (&[("authorization", "Basic x"), ("x-api-key", "two")], "two"),
+            (&[("authorization", "Bearer "), ("x-api-key", "two")], "two"),
+            (&[("authorization", "one")], "from-query"),
             (&[("authorization", "Bearer "), ("x-api-key", " ")], "from-query"),
             (&[("authorization", "Basic x")], "from-query"),
             (&[], "from-query"),

@@ -8,7 +8,7 @@
 //!
 //! A new frame is a variant in `berth-proto` and an arm in `session.rs`.
 
-mod auth;
+pub mod auth;
 mod config;
 mod feed;
 mod hub;

@@ -16,7 +16,7 @@ const ARROWS: [(&str, &[&str]); 13] = [
     ("berth-wasm", &["berth-core", "berth-model"]),
     ("berth-llm", &["berth-core"]),
     ("berth-hub", &["berth-core", "berth-model", "berth-proto"]),
-    ("berth-http", &["berth-core", "berth-hub", "berth-model", "berth-proto"]),
+    ("berth-http", &["berth-core", "berth-hub", "berth-model"]),
     ("berth-provider", &["berth-proto"]),
     ("berth-edge", &["berth-provider"]),
     ("berth-rpi", &["berth-proto", "berth-provider"]),

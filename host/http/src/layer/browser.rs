@@ -4,6 +4,7 @@ use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use berth_hub::auth::is_allowed;
 use tower_http::cors::{AllowOrigin, CorsLayer};
 
 use crate::error::ApiError;
@@ -33,7 +34,7 @@ pub(crate) fn cors(origins: &[String]) -> CorsLayer {
     let origins = origins.to_vec();
     CorsLayer::new()
         .allow_origin(AllowOrigin::predicate(move |origin, _| {
-            origin.to_str().is_ok_and(|origin| is_listed(origin, &origins) || is_this_machine(origin))
+            origin.to_str().is_ok_and(|origin| is_allowed(origin, &origins))
         }))
         .allow_methods([Method::GET, Method::POST, Method::PATCH, Method::PUT, Method::DELETE])
         .allow_headers([
@@ -50,15 +51,8 @@ pub(crate) fn cors(origins: &[String]) -> CorsLayer {
 fn refused(headers: &HeaderMap, allowed: &[String]) -> Option<String> {
     let origin = headers.get(header::ORIGIN)?;
     let Ok(origin) = origin.to_str() else { return Some("an unreadable origin".to_owned()) };
-    let may = origin.is_empty()
-        || is_listed(origin, allowed)
-        || is_this_machine(origin)
-        || is_our_own(origin, headers);
+    let may = origin.is_empty() || is_allowed(origin, allowed) || is_our_own(origin, headers);
     (!may).then(|| origin.chars().take(255).collect())
-}
-
-fn is_listed(origin: &str, allowed: &[String]) -> bool {
-    allowed.iter().any(|one| one == origin)
 }
 
 /// The page came from where the request goes to; a proxy that adds TLS keeps the name.
@@ -66,21 +60,6 @@ fn is_our_own(origin: &str, headers: &HeaderMap) -> bool {
     let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());
     let page = origin.split_once("://").map(|(_, authority)| authority);
     page.zip(host).is_some_and(|(page, host)| page.eq_ignore_ascii_case(host))
-}
-
-/// A page that this machine itself serves, over any port: MeetYou's desktop is one.
-fn is_this_machine(origin: &str) -> bool {
-    let origin = origin.to_ascii_lowercase();
-    let Some(host) = origin.strip_prefix("http://").or_else(|| origin.strip_prefix("https://")) else {
-        return false;
-    };
-    ["localhost", "127.0.0.1", "[::1]"].iter().any(|name| match host.strip_prefix(name) {
-        Some("") => true,
-        Some(rest) => rest
-            .strip_prefix(':')
-            .is_some_and(|port| !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit())),
-        None => false,
-    })
 }
 
 #[cfg(test)]

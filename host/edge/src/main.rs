@@ -1,13 +1,13 @@
 //! `berth-edge`: this machine's folders at a Core.
 
-use std::io::{IsTerminal, Write};
+use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Context;
 use berth_edge::roots::{Access, RootSpec, Roots};
 use berth_edge::{Config, tools};
-use berth_provider::{Finding, Identity, Provider, Report, Token, on_signals};
+use berth_provider::{Finding, Identity, Provider, Report, Token, log_to_stderr, on_signals};
 use clap::Parser;
 
 /// Offers this machine's folders and a few plain tools to a berth Core.
@@ -46,7 +46,7 @@ struct Flags {
 #[tokio::main]
 async fn main() -> ExitCode {
     let flags = Flags::parse();
-    let prepared = log(&flags.log_level).and_then(|()| prepare(&flags));
+    let prepared = log_to_stderr(&flags.log_level).map_err(Into::into).and_then(|()| prepare(&flags));
     let (provider, roots) = match prepared {
         Ok(prepared) => prepared,
         Err(error) => return say(&error, 2),
@@ -70,16 +70,6 @@ fn say(error: &anyhow::Error, code: u8) -> ExitCode {
     ExitCode::from(code)
 }
 
-fn log(filter: &str) -> anyhow::Result<()> {
-    let filter = tracing_subscriber::EnvFilter::try_new(filter)
-        .with_context(|| format!("`{filter}` is no filter for the log"))?;
-    let ansi = std::io::stderr().is_terminal();
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(ansi);
-    // Not `init`, which lets in what others write with the crate `log`: at its trace level the WebSocket writes its
-    // whole request, the access token with it.
-    tracing::subscriber::set_global_default(log.finish()).context("the log cannot be set up")
-}
-
 /// What `--check` tells of a set-up that could be made.
 async fn check(provider: &Provider, roots: &[RootSpec]) -> ExitCode {
     let mut report = Report::default();
@@ -99,8 +89,7 @@ async fn check(provider: &Provider, roots: &[RootSpec]) -> ExitCode {
     if roots.is_empty() {
         report.add(Finding::Doubtful, "root", "none: there are no file tools");
     }
-    let answers = provider.probe().await.map(|()| "answers, and takes the token".to_owned());
-    report.result("core", answers.map_err(|error| error.to_string()));
+    provider.check(&mut report).await;
     let _ = write!(std::io::stdout(), "{report}");
     if report.is_good() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
@@ -125,11 +114,7 @@ fn prepare(flags: &Flags) -> anyhow::Result<(Provider, Vec<RootSpec>)> {
     }
     let core = flags.core.as_deref().unwrap_or(&config.core);
     let provider = Provider::builder(core, token, identity).tools(tools).limits(config.provider_limits());
-    let provider = match Token::find(None, &["BERTH_CREDENTIAL_SECRET", "MEETYOU_CREDENTIAL_SECRET"]) {
-        Ok(secret) => provider.secret(secret),
-        Err(_) => provider,
-    };
-    Ok((provider.build()?, roots))
+    Ok((provider.secret_from_environment().build()?, roots))
 }
 
 fn identity(flags: &Flags, config: &Config) -> anyhow::Result<Identity> {

@@ -16,6 +16,7 @@ use crate::credentials::Token;
 use crate::error::{BuildError, Stopped};
 use crate::identity::Identity;
 use crate::operations::Operations;
+use crate::report::Report;
 use crate::session::{self, Ending};
 use crate::tools::Tools;
 use crate::wire;
@@ -112,6 +113,12 @@ impl Provider {
         Ok(())
     }
 
+    /// Adds to `report` whether Core is there and takes the token.
+    pub async fn check(&self, report: &mut Report) {
+        let answers = self.probe().await.map(|()| "answers, and takes the token".to_owned());
+        report.result("core", answers.map_err(|error| error.to_string()));
+    }
+
     /// Follows where the provider stands.
     pub fn status(&self) -> watch::Receiver<Status> {
         self.shared.status.subscribe()
@@ -204,6 +211,15 @@ impl Builder {
     pub fn secret(mut self, secret: Token) -> Self {
         self.secret = Some(secret);
         self
+    }
+
+    /// Takes the secret of `BERTH_CREDENTIAL_SECRET`, else of `MEETYOU_CREDENTIAL_SECRET`, when there is one.
+    #[must_use]
+    pub fn secret_from_environment(self) -> Self {
+        match Token::find(None, &["BERTH_CREDENTIAL_SECRET", "MEETYOU_CREDENTIAL_SECRET"]) {
+            Ok(secret) => self.secret(secret),
+            Err(_) => self,
+        }
     }
 
     #[must_use]

@@ -1,12 +1,12 @@
 //! `berth-pi`: the pins of this board at a Core.
 
-use std::io::{IsTerminal, Write};
+use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::Context;
-use berth_provider::{Backoff, Finding, Limits, Provider, Report, Token, Tools, on_signals};
+use berth_provider::{Backoff, Finding, Limits, Provider, Report, Token, Tools, log_to_stderr, on_signals};
 use berth_rpi::{Board, Config, gpio, tools};
 use clap::Parser;
 use serde_json::json;
@@ -58,9 +58,9 @@ enum Failure {
 #[tokio::main]
 async fn main() -> ExitCode {
     let flags = Flags::parse();
-    let ended = match log(&flags.log_level) {
+    let ended = match log_to_stderr(&flags.log_level) {
         Ok(()) => start(&flags).await,
-        Err(error) => Err(Failure::Usage(error)),
+        Err(error) => Err(Failure::Usage(error.into())),
     };
     let (error, code) = match ended {
         Ok(code) => return code,
@@ -70,16 +70,6 @@ async fn main() -> ExitCode {
     // The log may be what is wrong.
     let _ = writeln!(std::io::stderr(), "berth-pi: {error:#}");
     ExitCode::from(code)
-}
-
-fn log(filter: &str) -> anyhow::Result<()> {
-    let filter = tracing_subscriber::EnvFilter::try_new(filter)
-        .with_context(|| format!("`{filter}` is no filter for the log"))?;
-    let ansi = std::io::stderr().is_terminal();
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(ansi);
-    // Not `init`, which lets in what others write with the crate `log`: at its trace level the WebSocket writes its
-    // whole request, the access token with it.
-    tracing::subscriber::set_global_default(log.finish()).context("the log cannot be set up")
 }
 
 async fn start(flags: &Flags) -> Result<ExitCode, Failure> {
@@ -115,11 +105,7 @@ fn provider(flags: &Flags, config: &Config, tools: Tools) -> anyhow::Result<Prov
         .tools(tools)
         .limits(limits)
         .backoff(Backoff::new(config.reconnect_initial, config.reconnect_max));
-    let provider = match Token::find(None, &["BERTH_CREDENTIAL_SECRET", "MEETYOU_CREDENTIAL_SECRET"]) {
-        Ok(secret) => provider.secret(secret),
-        Err(_) => provider,
-    };
-    Ok(provider.build()?)
+    Ok(provider.secret_from_environment().build()?)
 }
 
 fn settings(flags: &Flags) -> anyhow::Result<Config> {
@@ -185,8 +171,7 @@ async fn check(flags: &Flags, config: &Config) -> anyhow::Result<ExitCode> {
     match provider(flags, config, Tools::new()) {
         Ok(provider) => {
             report.add(Finding::Good, "token", "found");
-            let answers = provider.probe().await.map(|()| "answers, and takes the token".to_owned());
-            report.result("core", answers.map_err(|error| error.to_string()));
+            provider.check(&mut report).await;
         }
         Err(error) => report.add(Finding::Bad, "token", format!("{error:#}")),
     }

@@ -166,6 +166,7 @@ impl Core {
         self.0.stop.clone()
     }
 
+    /// How core is at this moment. Asks the database, and never fails: what is wrong stands in the answer.
     pub async fn status(&self) -> Status {
         Status {
             ready: self.0.ready.load(Ordering::Acquire),

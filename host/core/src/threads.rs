@@ -92,6 +92,7 @@ impl Core {
         live_thread(&mut *tx, id).await
     }
 
+    /// Threads that are not deleted, last updated first.
     pub async fn list_threads(&self, filter: ThreadFilter) -> Result<Vec<Thread>, CoreError> {
         Ok(self.0.store.read().await?.list_threads(&filter).await?)
     }

@@ -55,6 +55,7 @@ pub enum ConfigError {
 }
 
 impl OpenAi {
+    /// Opens no connection: a host that is not there shows at the first question.
     pub fn new(config: OpenAiConfig) -> Result<Self, ConfigError> {
         let bad = || ConfigError::BadUrl { url: config.base_url.clone() };
         let base = config.base_url.trim_end_matches('/');

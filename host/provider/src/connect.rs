@@ -30,6 +30,7 @@ impl<S> Stream for S where
 {
 }
 
+/// An open socket to a Core, whatever carries it.
 pub type Socket = Box<dyn Stream>;
 
 /// Opens sockets to one Core. Tests plug in one that needs no network.
@@ -63,6 +64,7 @@ pub(crate) struct Network {
 }
 
 impl Network {
+    /// Opens nothing yet. Warns when the token would cross a network in the open.
     pub fn new(address: &str, token: &Token) -> Result<Self, BuildError> {
         let uri = socket_uri(address)?;
         let authorization = token.header().ok_or(BuildError::Token)?;

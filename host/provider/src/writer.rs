@@ -56,10 +56,12 @@ impl Outbox {
         }
     }
 
+    /// Queues a text. Fails at once when the peer reads so slowly that the queue is full.
     pub fn text(&self, text: String) -> Result<(), Behind> {
         self.message(Message::text(text))
     }
 
+    /// The same for any message.
     pub fn message(&self, message: Message) -> Result<(), Behind> {
         self.frames.try_send(message).map_err(|_| Behind)
     }

@@ -110,6 +110,7 @@ impl Line {
         self.pin
     }
 
+    /// The level of the pin: true is high. `pull` counts for inputs only.
     pub fn read(&self, pull: Pull) -> Result<bool, CallError> {
         Ok(self.board.backend.read(self.pin, pull)?)
     }

@@ -24,6 +24,7 @@ pub struct Device {
     pub role: Role,
 }
 
+/// What is wired to the pin; it decides whether the pin is an output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     Led,

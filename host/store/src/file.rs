@@ -135,6 +135,7 @@ impl Lease {
         AnyTransactionManager::begin(self, Some(statement)).await
     }
 
+    /// Ends the transaction. When this fails, nothing of it is stored.
     pub async fn commit(mut self) -> Result<(), Error> {
         AnyTransactionManager::commit(&mut self).await?;
         self.is_begun = false;

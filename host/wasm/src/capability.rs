@@ -62,6 +62,7 @@ pub enum Capability {
 }
 
 impl Capability {
+    /// Every capability that a manifest may name, whether or not this version offers it.
     pub const ALL: [Self; 10] = [
         Self::Files,
         Self::Endpoint,

@@ -1,7 +1,9 @@
 //! State that outlives the process.
 //!
 //! One use case is one transaction: core begins it, hands it to the repositories by `&mut`, and commits it.
-//! Dropping a transaction rolls it back. "Not found" on a lookup is `Ok(None)`.
+//! Dropping a transaction rolls it back. "Not found" on a lookup is `Ok(None)`, and an update of a row that is not there
+//! is an error. A method that names no other failure fails as the database does ([`StoreError::Unavailable`],
+//! [`StoreError::DiskFull`]) or on a row that no version of ours writes ([`StoreError::Inconsistent`]).
 
 use async_trait::async_trait;
 use berth_model::approval::{Approval, ApprovalStatus};
@@ -94,6 +96,7 @@ pub trait Tx:
     async fn commit(self: Box<Self>) -> Result<(), StoreError>;
 }
 
+/// Workspaces, and the actors that may be named in them.
 #[async_trait]
 pub trait WorkspaceRepo {
     /// Stores the workspace unless its id is taken; true when stored.
@@ -113,6 +116,7 @@ pub trait WorkspaceRepo {
     async fn actor_exists(&mut self, id: &ActorId) -> Result<bool, StoreError>;
 }
 
+/// Endpoints with what belongs to them: memberships of workspaces, capabilities, addresses, connections.
 #[async_trait]
 pub trait EndpointRepo {
     async fn upsert_endpoint(&mut self, endpoint: &Endpoint) -> Result<(), StoreError>;
@@ -168,9 +172,11 @@ pub struct ThreadFilter {
     pub workspace: Option<WorkspaceId>,
     /// Continue behind this thread (updated-at, id), newest first.
     pub before: Option<(Timestamp, ThreadId)>,
+    /// At most so many.
     pub limit: u32,
 }
 
+/// Threads. Deleting one is a status; no row goes.
 #[async_trait]
 pub trait ThreadRepo {
     /// Fails with `Conflict` when the default key of the workspace is taken.
@@ -195,6 +201,7 @@ pub trait ThreadRepo {
     async fn touch_thread(&mut self, id: ThreadId, now: Timestamp) -> Result<(), StoreError>;
 }
 
+/// Messages. They are written once and never changed.
 #[async_trait]
 pub trait MessageRepo {
     /// Fails with `Conflict` when thread, endpoint, role and endpoint message id were seen before.
@@ -215,6 +222,7 @@ pub trait MessageRepo {
     ) -> Result<Vec<Message>, StoreError>;
 }
 
+/// Sessions, and the bindings that lead a conversation of an endpoint to its thread.
 #[async_trait]
 pub trait SessionRepo {
     async fn insert_session(&mut self, session: &Session) -> Result<(), StoreError>;
@@ -238,9 +246,11 @@ pub trait SessionRepo {
 pub struct RunFilter {
     pub thread: Option<ThreadId>,
     pub status: Option<RunStatus>,
+    /// At most so many.
     pub limit: u32,
 }
 
+/// Runs: the durable queue.
 #[async_trait]
 pub trait RunRepo {
     async fn insert_run(&mut self, run: &Run) -> Result<(), StoreError>;
@@ -255,6 +265,7 @@ pub trait RunRepo {
     async fn open_runs(&mut self) -> Result<Vec<Run>, StoreError>;
 }
 
+/// Run events: appended, never changed.
 #[async_trait]
 pub trait EventRepo {
     /// Appends events and gives each its cursor and its seq within the run. Only durable types are appended.
@@ -290,6 +301,7 @@ pub enum EventScope {
     Workspace(WorkspaceId),
 }
 
+/// Operations. The first final state stays.
 #[async_trait]
 pub trait OperationRepo {
     async fn insert_operation(&mut self, operation: &Operation) -> Result<(), StoreError>;
@@ -309,6 +321,7 @@ pub trait OperationRepo {
     ) -> Result<bool, StoreError>;
 }
 
+/// Approvals. The first decision stays.
 #[async_trait]
 pub trait ApprovalRepo {
     async fn insert_approval(&mut self, approval: &Approval) -> Result<(), StoreError>;
@@ -319,6 +332,7 @@ pub trait ApprovalRepo {
     async fn list_approvals(&mut self, status: Option<ApprovalStatus>) -> Result<Vec<Approval>, StoreError>;
 }
 
+/// Deliveries, and where each stands in the outbox.
 #[async_trait]
 pub trait DeliveryRepo {
     async fn insert_delivery(&mut self, delivery: &Delivery) -> Result<(), StoreError>;
@@ -335,6 +349,7 @@ pub trait DeliveryRepo {
     async fn release_deliveries(&mut self, now: Timestamp) -> Result<u64, StoreError>;
 }
 
+/// Installed plugins, and grants, which may be there before their plugin and after it.
 #[async_trait]
 pub trait PluginRepo {
     async fn upsert_plugin(&mut self, plugin: &Plugin) -> Result<(), StoreError>;

@@ -17,6 +17,7 @@ pub struct CdevGpio {
 }
 
 impl CdevGpio {
+    /// Fails with [`GpioError::Unavailable`] when `chip` is no GPIO device, or not ours to open.
     pub fn open(chip: &str) -> Result<Self, GpioError> {
         let found = gpiocdev::Chip::from_path(chip);
         found.map_err(|error| GpioError::Unavailable(format!("{chip}: {error}")))?;

@@ -7,12 +7,14 @@ use rppal::gpio::{Gpio, Level, OutputPin};
 
 use super::{GpioBackend, GpioError, Pull};
 
+/// The pins of a Raspberry Pi, reached through its registers.
 pub struct RegisterGpio {
     gpio: Gpio,
     outputs: Mutex<HashMap<u8, OutputPin>>,
 }
 
 impl RegisterGpio {
+    /// Fails with [`GpioError::Unavailable`] where this is no Raspberry Pi, or its registers are not ours to map.
     pub fn open() -> Result<Self, GpioError> {
         let gpio = Gpio::new().map_err(|error| GpioError::Unavailable(error.to_string()))?;
         Ok(Self { gpio, outputs: Mutex::new(HashMap::new()) })

@@ -104,6 +104,37 @@ async fn a_grant_that_is_revoked_during_a_call_counts_no_more_at_its_next_step()
 }
 
 #[tokio::test]
+async fn a_folder_that_is_revoked_during_a_call_is_read_no_more() {
+    let berth = Harness::start().await;
+    let folder = notes();
+    let asks = "[[capability]]\nname = \"endpoint\"\n[[capability]]\nname = \"files\"\nscope = { guest = \"/notes\" }\n";
+    berth.install_fixture("host-waiter", asks).await.unwrap();
+    berth.grant("host-waiter", "endpoint", json!({})).await;
+    let scope = json!({ "guest": "/notes", "host": folder.path() });
+    let read = |twice: bool| json!({ "path": "/notes/today.md", "twice": twice });
+    let grant = berth.grant("host-waiter", "files", scope.clone()).await;
+    berth.open_the_gate();
+    let kept = berth.answer("host_waiter_ask_and_read", read(true)).await;
+    assert_eq!(kept, json!({ "before": true, "asked": true, "after": true }));
+    berth.until_the_pi_hears().await;
+
+    let call = berth.spawn("host_waiter_ask_and_read", read(false));
+    berth.until_the_pi_hears().await;
+    berth.host.revoke(grant).await.unwrap();
+    berth.open_the_gate();
+    let unopened = call.await.unwrap();
+    let grant = berth.grant("host-waiter", "files", scope).await;
+    let call = berth.spawn("host_waiter_ask_and_read", read(true));
+    berth.until_the_pi_hears().await;
+    berth.host.revoke(grant).await.unwrap();
+    berth.open_the_gate();
+    let opened = call.await.unwrap();
+
+    assert_eq!(unopened.unwrap().content, json!({ "before": false, "asked": true, "after": false }));
+    assert_eq!(opened.unwrap_err().code, "PERMISSION_REVOKED");
+}
+
+#[tokio::test]
 async fn only_a_grant_that_is_live_and_meant_for_the_workspace_counts() {
     let berth = Harness::start().await;
     berth.install("gpio").await;

@@ -162,6 +162,9 @@ impl PluginState {
         let now = files::folders(&self.call.grants);
         if self.call.folders.iter().any(|folder| !now.contains(folder)) {
             self.table = ResourceTable::new();
+            self.table.set_max_capacity(limits::HANDLES);
+            // The context would hand the same folders out again to a guest that asks for them anew.
+            self.wasi = None;
             self.shared.revoked.store(true, Ordering::Relaxed);
         }
     }

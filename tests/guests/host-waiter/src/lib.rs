@@ -17,6 +17,12 @@ impl Tool for Waiter {
                 schema,
             )
             .risk("external"),
+            ToolSpec::new(
+                "ask_and_read",
+                "Reads `path` where `twice` says so, calls `rpi.gate`, reads.",
+                schema,
+            )
+            .risk("external"),
         ]
     }
 
@@ -37,6 +43,13 @@ impl Tool for Waiter {
                     endpoints::call("", tool, &json!({})).map_or_else(|error| error.code, |_| "ok".to_owned())
                 });
                 Ok(json!({ "first": ended[0], "second": ended[1] }))
+            }
+            "ask_and_read" => {
+                let path = input["path"].as_str().unwrap_or_default();
+                let before = input["twice"] == true && std::fs::read_to_string(path).is_ok();
+                let asked = endpoints::call("", "rpi.gate", &json!({})).is_ok();
+                let after = std::fs::read_to_string(path).is_ok();
+                Ok(json!({ "before": before, "asked": asked, "after": after }))
             }
             other => Err(ToolError::InvalidInput(format!("no tool `{other}`"))),
         }

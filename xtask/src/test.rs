@@ -21,15 +21,7 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
         step::run("checking the format", crate::cargo().args(["fmt", "--all", "--check"]))?;
         step::run(
             "linting",
-            crate::cargo().args([
-                "clippy",
-                "--workspace",
-                "--all-targets",
-                "--quiet",
-                "--",
-                "-D",
-                "warnings",
-            ]),
+            crate::cargo().args(["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]),
         )?;
     }
     if !options.skip_lint {
@@ -38,6 +30,10 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
         deny()?;
     }
     if options.runner.is_empty() {
+        step::run(
+            "building the tests",
+            crate::cargo().args(["test", "--workspace", "--lib", "--bins", "--tests", "--no-run"]),
+        )?;
         step::run(
             "testing the documentation",
             crate::cargo().args(["test", "--doc", "--workspace", "--quiet"]),
@@ -54,7 +50,8 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
         tests.args(["nextest", "run", "--workspace", "--no-fail-fast"]);
     } else {
         step::say("cargo-nextest is not installed: using cargo test (cargo install cargo-nextest --locked)");
-        tests.args(["test", "--workspace", "--all-targets", "--no-fail-fast"]);
+        // Not all targets: a bench that is run as a test measures for minutes.
+        tests.args(["test", "--workspace", "--lib", "--bins", "--tests", "--no-fail-fast"]);
     }
     tests.args(&options.runner).env("BERTH_AIMOCK", script).env("BERTH_TEST_POSTGRES_URL", cluster.url());
     let target = crate::target();
@@ -68,9 +65,11 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
 /// The backends of `berth-pi` that need hardware to run are at least compiled, each alone and both.
 fn lint_pins() -> anyhow::Result<()> {
     for backends in ["gpiocdev", "rppal", "gpiocdev,rppal"] {
+        let features: Vec<_> = backends.split(',').map(|backend| format!("berth-rpi/{backend}")).collect();
         let mut command = crate::cargo();
-        command.args(["clippy", "-p", "berth-rpi", "--all-targets", "--features", backends]);
-        command.args(["--quiet", "--", "-D", "warnings"]);
+        // The whole workspace, so that what has been checked counts: a part of it has other features.
+        command.args(["clippy", "--workspace", "--all-targets", "--features", &features.join(",")]);
+        command.args(["--", "-D", "warnings"]);
         step::run(&format!("linting the pins with {backends}"), &mut command)?;
     }
     Ok(())

@@ -51,7 +51,12 @@ impl Toolchain {
                 return Ok(Self::Installed { bare: rustc.has(BARE) });
             }
             step::say(&format!("guests: the Rust target {WASIP2} is missing, asking rustup for it"));
-            match add_target() {
+            // It may say that all is well because it knows of a target whose files are gone.
+            let added = add_target().and_then(|()| match rustc.has(WASIP2) {
+                true => Ok(()),
+                false => Err(anyhow::anyhow!("it says that {WASIP2} is there, and it is not")),
+            });
+            match added {
                 Ok(()) => {
                     step::say(&format!("guests: rustup has added {WASIP2}"));
                     return Ok(Self::Installed { bare: rustc.has(BARE) });

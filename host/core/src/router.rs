@@ -120,7 +120,9 @@ impl Core {
     }
 
     /// The name that the catalogue gave an endpoint's capability.
-    async fn by_model_name(
+    ///
+    /// Fails with `endpoint_not_in_workspace` or `target_endpoint_unavailable`.
+    pub(crate) async fn by_model_name(
         &self,
         tx: &mut dyn Tx,
         place: &Workspace,

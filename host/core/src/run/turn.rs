@@ -298,6 +298,9 @@ async fn call_tool(
             Err(CoreError::Tool(failure)) => failure,
             Err(error) => ToolFailure::new(error.code(), error.to_string(), berth_model::tool::Blame::Host),
         },
+        Err(failure) if failure.code == "tool_not_found" => {
+            offline_endpoint(core, run, call).await?.unwrap_or(failure)
+        }
         Err(failure) => failure,
     };
     // There is no operation: the refusal itself is the event.
@@ -311,6 +314,22 @@ async fn call_tool(
     ]);
     tell(core, run, EventType::ToolCallFailed, payload).await?;
     Ok(answer(for_model(&failure), true))
+}
+
+/// Says that the endpoint of a tool that is no more on offer is away, where that is why.
+async fn offline_endpoint(
+    core: &Core,
+    run: &Mutex<Run>,
+    call: &ToolCallRequest,
+) -> Result<Option<ToolFailure>, CoreError> {
+    let place = run.lock().await.workspace.clone();
+    let mut tx = core.0.store.read().await?;
+    let place = workspace(&mut *tx, &place).await?;
+    match core.by_model_name(&mut *tx, &place, &call.name).await {
+        Err(CoreError::Tool(failure)) if failure.code == "target_endpoint_unavailable" => Ok(Some(failure)),
+        Ok(_) | Err(CoreError::Tool(_)) => Ok(None),
+        Err(error) => Err(error),
+    }
 }
 
 async fn ask_of(

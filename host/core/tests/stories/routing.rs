@@ -170,6 +170,30 @@ async fn a_call_that_nobody_approved_says_nothing_about_its_endpoint() {
 }
 
 #[tokio::test]
+async fn a_tool_whose_endpoint_left_is_told_to_be_away_and_not_unknown() {
+    on_each(async |berth| {
+        joins(&berth, "edge.one", &["personal"], &["edge.echo"]).await;
+        let tools = berth.core.tools(&WorkspaceId::fixed("personal")).await.unwrap();
+        let name = tools.into_iter().map(|tool| tool.name.to_string()).find(|name| name.starts_with("ep_"));
+        berth.devices.disconnect("edge.one");
+        berth.model.round(vec![
+            Piece::Call(name.unwrap().leak(), json!({})),
+            Piece::Call("ep_0000000000_nobody", json!({})),
+        ]);
+
+        let (_, told) = berth.turn("go").await;
+
+        let failed = told.into_iter().filter(|event| event.event.kind == EventType::ToolCallFailed);
+        let errors: Vec<_> = failed.map(|event| event.event.payload["error"].clone()).collect();
+        assert_eq!(errors[0]["code"], "target_endpoint_unavailable");
+        assert_eq!(errors[0]["message"], "edge.one is not connected");
+        assert_eq!(errors[0]["retryable"], true);
+        assert_eq!(errors[1]["code"], "tool_not_found");
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn a_call_that_nobody_can_run_says_what_keeps_each_endpoint_from_it() {
     on_each(async |berth| {
         joins(&berth, "edge.one", &["home-lab"], &["edge.echo"]).await;

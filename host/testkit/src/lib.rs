@@ -8,9 +8,11 @@ pub mod codes;
 mod database;
 mod quiet;
 mod time;
+mod tool;
 mod wire;
 
 pub use database::on_each_database;
 pub use quiet::{NoEndpoints, NoPlugins};
 pub use time::{CountedIds, SteppedClock};
+pub use tool::plugin_tool;
 pub use wire::tidy;

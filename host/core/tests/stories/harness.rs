@@ -2,7 +2,6 @@
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
 use async_trait::async_trait;
 use berth_core::messages::{Accepted, NewMessage};
@@ -14,10 +13,10 @@ use berth_core::port::target::{PluginTarget, ToolCall};
 use berth_core::threads::NewThread;
 use berth_core::{Core, CoreConfig, CoreError, Ports};
 use berth_model::event::{EventType, LiveEvent, RunEvent};
-use berth_model::tool::{Blame, ExecutionTarget, Parallel, Risk, ToolFailure, ToolOutcome, ToolSpec};
-use berth_model::{PluginId, RunId, ThreadId, ToolKey, ToolName, WorkspaceId};
+use berth_model::tool::{Blame, Risk, ToolFailure, ToolOutcome, ToolSpec};
+use berth_model::{PluginId, RunId, ThreadId, WorkspaceId};
 use berth_store::{DatabaseUrl, SqlStore};
-use berth_testkit::{CountedIds, SteppedClock, on_each_database};
+use berth_testkit::{CountedIds, SteppedClock, on_each_database, plugin_tool};
 use futures::StreamExt;
 use serde_json::{Value, json};
 use tokio::sync::{Barrier, Notify};
@@ -206,20 +205,7 @@ impl Default for Notes {
 #[async_trait]
 impl PluginTarget for Notes {
     fn catalogue(&self) -> Arc<Vec<ToolSpec>> {
-        let tool = |name: &'static str, risk: Risk, requires_confirmation: bool| ToolSpec {
-            name: ToolName::fixed(name),
-            key: ToolKey::fixed(name),
-            title: String::new(),
-            description: String::new(),
-            input_schema: json!({ "type": "object" }),
-            output_schema: Value::Null,
-            risk,
-            requires_confirmation,
-            idempotent: false,
-            timeout: Duration::from_secs(30),
-            parallel: Parallel::for_risk(risk),
-            target: ExecutionTarget::Plugin(PluginId::fixed("notes")),
-        };
+        let tool = |name, risk, confirmed| plugin_tool("notes", name, risk, confirmed);
         Arc::new(vec![
             tool("notes_read", Risk::Read, false),
             tool("notes_peek", Risk::Read, true),

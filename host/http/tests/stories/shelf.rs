@@ -3,7 +3,6 @@
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
 use async_trait::async_trait;
 use berth_core::port::clock::Clock;
@@ -12,9 +11,9 @@ use berth_http::{
     AdminError, Installed, NewGrant, PluginAdmin, PluginHealth, PluginLogLine, PluginView, Wish,
 };
 use berth_model::plugin::{Grant, Plugin, PluginStatus};
-use berth_model::tool::{Blame, ExecutionTarget, Parallel, Risk, ToolFailure, ToolOutcome, ToolSpec};
-use berth_model::{GrantId, PluginId, ToolKey, ToolName};
-use berth_testkit::SteppedClock;
+use berth_model::tool::{Blame, Risk, ToolFailure, ToolOutcome, ToolSpec};
+use berth_model::{GrantId, PluginId};
+use berth_testkit::{SteppedClock, plugin_tool};
 use serde_json::{Value, json};
 use tokio::sync::Notify;
 use uuid::Uuid;
@@ -89,20 +88,7 @@ fn unknown(id: &PluginId) -> AdminError {
 #[async_trait]
 impl PluginTarget for Shelf {
     fn catalogue(&self) -> Arc<Vec<ToolSpec>> {
-        let tool = |name: &'static str, risk: Risk, requires_confirmation: bool| ToolSpec {
-            name: ToolName::fixed(name),
-            key: ToolKey::fixed(name),
-            title: String::new(),
-            description: "A tool of the shelf".to_owned(),
-            input_schema: json!({ "type": "object" }),
-            output_schema: Value::Null,
-            risk,
-            requires_confirmation,
-            idempotent: false,
-            timeout: Duration::from_secs(30),
-            parallel: Parallel::for_risk(risk),
-            target: ExecutionTarget::Plugin(PluginId::fixed(NOTES)),
-        };
+        let tool = |name, risk, confirmed| plugin_tool(NOTES, name, risk, confirmed);
         Arc::new(vec![
             tool("notes_read", Risk::Read, false),
             tool("notes_erase", Risk::Destructive, true),

@@ -6,11 +6,13 @@
 //! A new resource is one more file in `route/`, merged in [`router()`]; its handlers are described by `utoipa` where they
 //! stand, so `/openapi.json` cannot forget one. Source: MeetYou V4, HTTP facade.
 //!
-//! **Invariant:** this crate knows no database, no plugin engine and no socket of a provider.
+//! **Invariant:** this crate knows no database, no plugin engine and no socket of a provider; of the hub it takes who may
+//! connect, and nothing else.
 
 pub mod admin;
 pub mod config;
 pub mod error;
+mod event_view;
 mod extract;
 mod layer;
 mod openapi;

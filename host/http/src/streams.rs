@@ -19,7 +19,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio_util::sync::CancellationToken;
 
 use crate::error::ApiError;
-use crate::route::events::EventView;
+use crate::event_view::EventView;
 use crate::state::HttpState;
 
 /// How long a client shall wait before it comes back.

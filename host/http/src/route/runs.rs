@@ -11,9 +11,9 @@ use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::events::EventView;
 use super::{limit, text};
 use crate::error::Answer;
+use crate::event_view::EventView;
 use crate::extract::{Id, Params, optional_id, word};
 use crate::state::HttpState;
 

@@ -24,12 +24,6 @@ word_enum!(
         ToolCallFailed = "tool.call.failed",
         ApprovalRequired = "approval.required",
         ApprovalResolved = "approval.resolved",
-        EndpointWaiting = "endpoint.waiting",
-        DeliverySent = "delivery.sent",
-        ProgressNotice = "assistant.progress_notice",
-        ActivityStatus = "activity.status",
-        RuntimeState = "runtime.state",
-        ThreadUpdated = "thread.updated",
     }
 );
 
@@ -38,14 +32,7 @@ impl EventType {
     pub const fn is_durable(self) -> bool {
         !matches!(
             self,
-            Self::MessageCreated
-                | Self::MessageDelta
-                | Self::ReasoningDelta
-                | Self::ToolCallProgress
-                | Self::ProgressNotice
-                | Self::ActivityStatus
-                | Self::RuntimeState
-                | Self::ThreadUpdated
+            Self::MessageCreated | Self::MessageDelta | Self::ReasoningDelta | Self::ToolCallProgress
         )
     }
 }

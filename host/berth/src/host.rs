@@ -185,6 +185,8 @@ fn routes(
 fn engine(config: &Config, data: &DataDir) -> anyhow::Result<PluginEngine> {
     let mut settings = EngineConfig::new(Arc::new(SystemClock));
     settings.cache = Some(data.path().join("cache/plugins"));
+    let private = data.path().canonicalize();
+    settings.private = Some(private.with_context(|| format!("{} cannot be found", data.path().display()))?);
     settings.pooling = if config.plugins.pooling { Pooling::Probe } else { Pooling::Off };
     PluginEngine::new(settings).context("the plugin engine cannot start")
 }

@@ -47,6 +47,9 @@ pub struct EngineConfig {
     pub cache: Option<PathBuf>,
     /// Authenticates compiled plugins; else a key is made and kept in the folder.
     pub cache_key: Option<[u8; 32]>,
+    /// The data folder of the host, without links in its path: no guest sees more of it than its `files/`, whatever
+    /// is granted.
+    pub private: Option<PathBuf>,
     /// Threads for calls that may touch files.
     pub file_threads: usize,
     /// The host's wall clock, for deadlines that a guest sees.
@@ -64,6 +67,7 @@ impl EngineConfig {
             concurrent_calls: limits::CALLS_PER_HOST,
             cache: None,
             cache_key: None,
+            private: None,
             file_threads: 4,
             clock,
         }

@@ -205,3 +205,35 @@ async fn a_grant_that_makes_no_sense_is_refused_with_the_reason() {
     let nobody = berth_model::GrantId::from_uuid(uuid::Uuid::from_u128(99));
     assert_eq!(berth.host.revoke(nobody).await.unwrap_err().code(), "GRANT_NOT_FOUND");
 }
+
+#[tokio::test]
+async fn the_data_folder_is_shown_to_no_guest_whatever_is_granted() {
+    let berth = Harness::start().await;
+    let outside = notes();
+    let data = berth.folder.path().canonicalize().unwrap();
+    std::fs::write(data.join("today.md"), "secret").unwrap();
+    std::fs::create_dir(data.join("files")).unwrap();
+    let link = outside.path().join("link");
+    std::os::unix::fs::symlink(&data, &link).unwrap();
+    let scope = |host: &std::path::Path| json!({ "guest": "/notes", "host": host, "access": "rw" });
+    berth.install("files").await;
+
+    for host in [&data, &data.join("components"), data.parent().unwrap(), &link, "/".as_ref()] {
+        let grant = new_grant("files", "files", scope(host), GrantMode::Allow);
+        let error = berth.host.grant(grant).await.unwrap_err();
+        assert_eq!(error.code(), "GRANT_SCOPE_INVALID", "{}", host.display());
+        assert!(error.to_string().contains(data.to_str().unwrap()), "{error}");
+    }
+
+    let swapped = outside.path().join("swapped");
+    std::fs::create_dir(&swapped).unwrap();
+    let grant = berth.grant("files", "files", scope(&swapped)).await;
+    std::fs::remove_dir(&swapped).unwrap();
+    std::os::unix::fs::symlink(&data, &swapped).unwrap();
+    assert_eq!(berth.failure("files_read", read()).await.code, "PLUGIN_FILES_UNAVAILABLE");
+    berth.host.revoke(grant).await.unwrap();
+
+    berth.grant("files", "files", scope(&data.join("files"))).await;
+    berth.answer("files_write", json!({ "path": "/notes/new.md", "content": "x" })).await;
+    assert_eq!(std::fs::read_to_string(data.join("files/new.md")).unwrap(), "x");
+}

@@ -76,7 +76,9 @@ fn a_folder_is_granted_for_reading_then_for_writing_then_taken_back() {
 #[test]
 fn a_denial_beats_a_grant() {
     let host = installed("files");
-    let folder = host.scratch().to_str().unwrap().to_owned();
+    let notes = host.scratch().join("notes");
+    std::fs::create_dir(&notes).unwrap();
+    let folder = notes.to_str().unwrap().to_owned();
     host.cli(&["plugin", "grant", "files", "files", "--folder", &folder]).ok();
     host.cli(&["plugin", "call", "files_list"]).ok();
 

@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
+use std::path::Path;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -102,7 +103,11 @@ async fn execute(
         plugin.limits.clone(),
         invocation.cancel.clone(),
     ));
-    let wasi = if folders.is_empty() { None } else { Some(with_folders(&shared, &folders)?) };
+    let wasi = if folders.is_empty() {
+        None
+    } else {
+        Some(with_folders(&shared, &folders, engine.config.private.as_deref())?)
+    };
     let call_id = invocation.context.call;
     let call = Call {
         context: Arc::new(invocation.context),
@@ -192,7 +197,7 @@ async fn grace(cancel: &CancellationToken) {
     tokio::time::sleep(limits::CANCEL_GRACE).await;
 }
 
-fn with_folders(shared: &Shared, folders: &[Folder]) -> Result<WasiCtx, CallError> {
+fn with_folders(shared: &Shared, folders: &[Folder], private: Option<&Path>) -> Result<WasiCtx, CallError> {
     let mut builder = state::wasi_builder(&shared.logs);
     // Before the folders: each takes the setting over when it is opened.
     builder.allow_blocking_current_thread(true);
@@ -201,6 +206,10 @@ fn with_folders(shared: &Shared, folders: &[Folder]) -> Result<WasiCtx, CallErro
         let host = folder.host.canonicalize().map_err(|error| unavailable(error.to_string()))?;
         if !host.is_dir() {
             return Err(unavailable("it is no folder".to_owned()));
+        }
+        // Looked at again: what was granted may be a link that leads elsewhere by now.
+        if private.is_some_and(|private| files::shows_private(&host, private)) {
+            return Err(unavailable("it shows the data folder of the host".to_owned()));
         }
         let perms = match folder.access {
             Access::ReadOnly => FsPerms::ReadOnly,

@@ -102,6 +102,13 @@ pub fn check_grant(scope: &Value) -> Result<(), String> {
     Ok(())
 }
 
+/// Whether `folder` would show a guest what is the host's own in the data folder `private`: its token, its database.
+///
+/// Of the data folder only `files/` is for guests. Both paths are without links.
+pub fn shows_private(folder: &Path, private: &Path) -> bool {
+    private.starts_with(folder) || (folder.starts_with(private) && !folder.starts_with(private.join("files")))
+}
+
 fn keys(scope: &Value, known: &[&str]) -> Result<(), String> {
     let object = scope.as_object().ok_or("the scope must be a table")?;
     match object.keys().find(|key| !known.contains(&key.as_str())) {
@@ -186,6 +193,18 @@ mod tests {
         let guests: Vec<&str> = folders.iter().map(|folder| folder.guest.as_str()).collect();
         assert_eq!(guests, ["/data/notes", "/data"]);
         assert_eq!(folders[1].access, Access::ReadOnly);
+    }
+
+    #[test]
+    fn of_the_data_folder_only_files_is_for_guests() {
+        let shows = |folder: &str| shows_private(Path::new(folder), Path::new("/home/me/berth"));
+
+        for folder in ["/", "/home/me", "/home/me/berth", "/home/me/berth/plugins", "/home/me/berth/files2"] {
+            assert!(shows(folder), "{folder}");
+        }
+        for folder in ["/home/me/berth/files", "/home/me/berth/files/a", "/home/me/berth2", "/home/you"] {
+            assert!(!shows(folder), "{folder}");
+        }
     }
 
     #[test]

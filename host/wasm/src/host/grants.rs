@@ -1,5 +1,7 @@
 //! Grants: given and taken by the operator, never by a plugin or a model.
 
+use std::path::Path;
+
 use berth_model::plugin::{Grant, GrantMode};
 use berth_model::{GrantId, PluginId, Timestamp, WorkspaceId};
 use serde_json::Value;
@@ -31,7 +33,10 @@ impl PluginHost {
         };
         let checked = match (capability, new.mode) {
             (Capability::Files, GrantMode::Deny) if new.scope.get("host").is_none() => Ok(()),
-            (Capability::Files, _) => files::check_grant(&new.scope),
+            (Capability::Files, GrantMode::Deny) => files::check_grant(&new.scope),
+            (Capability::Files, _) => {
+                files::check_grant(&new.scope).and_then(|()| self.check_host(&new.scope))
+            }
             (Capability::Endpoint, _) => endpoint::check_scope(&new.scope),
             _ if new.scope.is_object() => Ok(()),
             _ => Err("the scope must be an object".to_owned()),
@@ -58,6 +63,22 @@ impl PluginHost {
         tx.commit().await?;
         self.registry.set_grants(all);
         Ok(grant)
+    }
+
+    /// Refuses a folder that would show a guest the token and the database of the host.
+    fn check_host(&self, scope: &Value) -> Result<(), String> {
+        let private = self.engine().inner.config.private.as_deref();
+        // A folder that is not there yet is looked at when a call gets it.
+        let host = scope["host"].as_str().and_then(|host| Path::new(host).canonicalize().ok());
+        match (host, private) {
+            (Some(host), Some(private)) if files::shows_private(&host, private) => Err(format!(
+                "`host` must not be {}, which shows the data folder of berth, {}, and with it the access token: name a \
+                 folder beside it, or its `files`",
+                host.display(),
+                private.display()
+            )),
+            _ => Ok(()),
+        }
     }
 
     /// Takes a grant back; calls in flight lose it at their next host call.

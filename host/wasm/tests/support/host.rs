@@ -204,8 +204,9 @@ fn host(
     gate: &Arc<Semaphore>,
 ) -> Arc<PluginHost> {
     let cache = Some(folder.join("compiled"));
+    let private = Some(folder.canonicalize().unwrap());
     PluginHost::new(HostParts {
-        engine: PluginEngine::new(EngineConfig { cache, ..config() }).unwrap(),
+        engine: PluginEngine::new(EngineConfig { cache, private, ..config() }).unwrap(),
         store: store.clone(),
         clock: Arc::new(StoppedClock),
         ids: Arc::new(Counted::default()),

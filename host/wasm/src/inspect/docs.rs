@@ -30,19 +30,61 @@ pub struct DocsError {
 }
 
 impl DocsError {
+    fn new(path: &Path, message: impl ToString) -> Self {
+        Self { path: path.display().to_string(), message: message.to_string() }
+    }
+
     /// The code on the wire, in logs and in `docs/errors.md`.
     pub fn code(&self) -> &'static str {
         "WIT_FOLDER_INVALID"
     }
 }
 
+/// What the files of a WIT folder may hold together.
+const FOLDER_BYTES: u64 = 4 << 20;
+/// Files and folders in a WIT folder.
+const FOLDER_ENTRIES: u32 = 512;
+/// `wit/deps/package` is the deepest folder that is read.
+const FOLDER_LEVELS: u32 = 3;
+
+/// What may still come in a WIT folder.
+struct Room {
+    bytes: u64,
+    entries: u32,
+}
+
+/// Looks at everything before the parser does, which reads a pipe or a device for as long as there is something.
+fn check_folder(path: &Path, level: u32, room: &mut Room) -> Result<(), DocsError> {
+    if level == FOLDER_LEVELS {
+        return Ok(());
+    }
+    for entry in path.read_dir().map_err(|error| DocsError::new(path, error))? {
+        let entry = entry.map_err(|error| DocsError::new(path, error))?.path();
+        // The parser says what a link that leads nowhere means.
+        let Ok(meta) = entry.metadata() else { continue };
+        let left = room.entries.checked_sub(1);
+        room.entries =
+            left.ok_or_else(|| DocsError::new(path, format!("it has more than {FOLDER_ENTRIES} files")))?;
+        if meta.is_dir() {
+            check_folder(&entry, level + 1, room)?;
+        } else if meta.is_file() {
+            let left = room.bytes.checked_sub(meta.len());
+            room.bytes = left.ok_or_else(|| {
+                DocsError::new(&entry, format!("the files have more than {FOLDER_BYTES} bytes"))
+            })?;
+        } else {
+            return Err(DocsError::new(&entry, "it is neither a file nor a folder"));
+        }
+    }
+    Ok(())
+}
+
 impl Docs {
-    /// Reads the doc comments of a WIT folder, its `deps` included.
+    /// Reads the doc comments of a WIT folder, its `deps` included: at most 4 MiB in 512 files.
     pub fn from_folder(path: &Path) -> Result<Self, DocsError> {
+        check_folder(path, 0, &mut Room { bytes: FOLDER_BYTES, entries: FOLDER_ENTRIES })?;
         let mut resolve = Resolve::default();
-        resolve
-            .push_path(path)
-            .map_err(|error| DocsError { path: path.display().to_string(), message: format!("{error:#}") })?;
+        resolve.push_path(path).map_err(|error| DocsError::new(path, format!("{error:#}")))?;
         let mut docs = Self::default();
         for (_, world) in &resolve.worlds {
             for item in world.exports.values() {

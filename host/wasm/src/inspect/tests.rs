@@ -276,3 +276,21 @@ fn docs_come_from_the_wit_folder_beside_a_bare_component() {
     assert_eq!(report.tools[0].description, "Runs from the folder.");
     assert!(Docs::from_folder(&dir.path().join("none")).is_err());
 }
+
+#[test]
+fn a_folder_of_documentation_with_no_end_is_refused_before_it_is_read() {
+    let dir = tempfile::tempdir().unwrap();
+    let refusal = || Docs::from_folder(dir.path()).unwrap_err().to_string();
+    let wit = dir.path().join("a.wit");
+
+    std::os::unix::fs::symlink("/dev/null", &wit).unwrap();
+    assert!(refusal().contains("a.wit cannot be read: it is neither a file nor a folder"), "{}", refusal());
+
+    std::fs::remove_file(&wit).unwrap();
+    std::fs::File::create(&wit).unwrap().set_len(1 << 40).unwrap();
+    assert!(refusal().contains("more than 4194304 bytes"), "{}", refusal());
+
+    std::fs::remove_file(&wit).unwrap();
+    std::os::unix::fs::symlink(dir.path(), dir.path().join("deps")).unwrap();
+    assert!(refusal().contains("cannot be read"), "{}", refusal());
+}

@@ -2,8 +2,9 @@
 
 use async_trait::async_trait;
 use berth_core::port::store::{EventRepo, EventScope, StoreError};
-use berth_model::RunId;
 use berth_model::event::{EventType, NewEvent, RunEvent};
+use berth_model::{JsonMap, RunId};
+use serde_json::Value;
 use sqlx::AssertSqlSafe;
 use sqlx::any::AnyRow;
 
@@ -18,8 +19,14 @@ const COLUMNS: &str =
 
 fn read(row: &AnyRow) -> Result<RunEvent, StoreError> {
     let row = Row::new("run_event", row);
+    let cursor = row.number("position")?;
+    // An event keeps its place whatever became of its text: one that cannot be read would hold up all behind it.
+    let payload = row.object("payload").unwrap_or_else(|error| {
+        tracing::error!(%error, event.cursor = cursor, "the payload of an event cannot be read");
+        JsonMap::from_iter([("unreadable".to_owned(), Value::Bool(true))])
+    });
     Ok(RunEvent {
-        cursor: row.number("position")?,
+        cursor,
         seq: row.number("seq")?,
         event: NewEvent {
             id: row.parsed("event_id")?,
@@ -28,7 +35,7 @@ fn read(row: &AnyRow) -> Result<RunEvent, StoreError> {
             session: row.maybe_parsed("session_id")?,
             workspace: row.parsed("workspace_id")?,
             kind: row.parsed("kind")?,
-            payload: row.object("payload")?,
+            payload,
             created_at: row.time("created_at")?,
         },
     })

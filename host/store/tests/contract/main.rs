@@ -47,6 +47,7 @@ stories! {
     rules::a_database_of_a_newer_version_is_refused,
     rules::a_row_that_nobody_writes_is_named,
     queue::cursors_have_no_gap_and_appear_in_order,
+    queue::an_event_that_cannot_be_read_keeps_its_place,
     queue::many_takers_take_each_run_once_and_one_of_a_thread,
     queue::a_waiting_run_holds_its_thread,
     queue::no_update_is_lost_when_many_look_and_then_write,

@@ -9,7 +9,7 @@ use berth_model::run::RunStatus;
 use berth_model::{DeliveryId, EndpointId};
 use serde_json::json;
 
-use crate::fixture::{Fixture, at, event, uuid};
+use crate::fixture::{Fixture, at, event, execute, uuid};
 
 pub async fn cursors_have_no_gap_and_appear_in_order(fixture: &Fixture) {
     let run = fixture.run(None, 1).await;
@@ -53,6 +53,22 @@ pub async fn cursors_have_no_gap_and_appear_in_order(fixture: &Fixture) {
     assert_eq!(tx.last_cursor().await.unwrap(), 120);
     assert_eq!(tx.count_events(run.id, EventType::ModelStarted).await.unwrap(), 60);
     assert!(tx.events_after(&EventScope::Run(run.id), 119, 5).await.unwrap().len() == 1);
+}
+
+pub async fn an_event_that_cannot_be_read_keeps_its_place(fixture: &Fixture) {
+    let run = fixture.run(None, 1).await;
+    let mut tx = fixture.write().await;
+    let events = [EventType::RunStarted, EventType::ModelStarted, EventType::RunCompleted]
+        .map(|kind| event(&run, kind));
+    tx.append_events(&events).await.unwrap();
+    tx.commit().await.unwrap();
+    execute(&fixture.raw(), "UPDATE run_event SET payload = '[half' WHERE position = 2").await;
+
+    let told = fixture.read().await.events_after(&EventScope::All, 0, 10).await.unwrap();
+
+    assert_eq!(told.iter().map(|event| event.cursor).collect::<Vec<_>>(), [1, 2, 3]);
+    assert_eq!(json!(told[1].event.payload), json!({ "unreadable": true }));
+    assert_eq!((&told[0].event, &told[2].event), (&events[0], &events[2]));
 }
 
 pub async fn many_takers_take_each_run_once_and_one_of_a_thread(fixture: &Fixture) {

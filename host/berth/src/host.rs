@@ -11,6 +11,7 @@ use berth_http::{AccessToken, HttpConfig, HttpState, ServeConfig};
 use berth_hub::{Hub, HubConfig, Links};
 use berth_model::run::RunLimits;
 use berth_store::{DatabaseUrl, SqlStore};
+use berth_wasm::capability::services::Services;
 use berth_wasm::host::endpoints::LinkedEndpoints;
 use berth_wasm::{EngineConfig, HostParts, PluginEngine, PluginHost, Pooling};
 use tokio::net::TcpListener;
@@ -72,7 +73,7 @@ impl Host {
             clock: clock.clone(),
             ids: ids.clone(),
             folder: data.path().join("plugins"),
-            endpoints: endpoints.clone(),
+            services: Services::none().with_endpoints(endpoints.clone()),
         });
         plugins.boot().await.map_err(anyhow::Error::from)?;
         if let Some(folder) = &bundled {

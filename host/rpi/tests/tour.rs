@@ -13,6 +13,7 @@ use berth_model::plugin::GrantMode;
 use berth_model::{PluginId, RunId, ThreadId};
 use berth_provider::{Provider, Status, Stopped, Token};
 use berth_rpi::{Board, Config, SimulatedGpio, tools};
+use berth_wasm::capability::services::Services;
 use berth_wasm::host::endpoints::LinkedEndpoints;
 use berth_wasm::{EngineConfig, HostParts, NewGrant, Package, PluginEngine, PluginHost};
 use serde_json::{Value, json};
@@ -60,7 +61,7 @@ impl Kitchen {
             clock: parts.clock.clone(),
             ids: parts.ids.clone(),
             folder: folder.path().to_owned(),
-            endpoints: endpoints.clone(),
+            services: Services::none().with_endpoints(endpoints.clone()),
         });
         plugins.boot().await.unwrap();
         plugins.install(Package::read(&gpio_plugin()).unwrap()).await.unwrap();

@@ -14,9 +14,9 @@ use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
 use crate::capability::context::CallContext;
-use crate::capability::endpoint::{EndpointCaller, NoEndpoints};
 use crate::capability::grants::{Fixed, GrantSource, GrantView};
 use crate::capability::progress::{NoProgress, ProgressSink};
+use crate::capability::services::Services;
 
 /// A call on its way to a plugin.
 pub struct ToolInvocation {
@@ -27,14 +27,14 @@ pub struct ToolInvocation {
     pub context: CallContext,
     pub grants: Arc<dyn GrantSource>,
     pub progress: Arc<dyn ProgressSink>,
-    pub endpoints: Arc<dyn EndpointCaller>,
+    pub services: Services,
     /// Cut to the wall limit of the plugin.
     pub timeout: Duration,
     pub cancel: CancellationToken,
 }
 
 impl ToolInvocation {
-    /// A call without grants, listeners and endpoints, and with the longest time that the plugin may take.
+    /// A call without grants, listeners and services, and with the longest time that the plugin may take.
     pub fn new(tool: impl Into<String>, arguments: Value, context: CallContext) -> Self {
         Self {
             tool: tool.into(),
@@ -42,7 +42,7 @@ impl ToolInvocation {
             context,
             grants: Arc::new(Fixed(Arc::new(GrantView::nothing("")))),
             progress: Arc::new(NoProgress),
-            endpoints: Arc::new(NoEndpoints),
+            services: Services::none(),
             timeout: Duration::MAX,
             cancel: CancellationToken::new(),
         }

@@ -8,6 +8,7 @@ pub mod files;
 pub mod grants;
 pub mod logs;
 pub mod progress;
+pub mod services;
 
 use serde_json::Value;
 

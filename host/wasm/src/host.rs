@@ -23,8 +23,8 @@ pub use grants::NewGrant;
 pub use package::Package;
 
 use crate::capability::context::CallContext;
-use crate::capability::endpoint::EndpointCaller;
 use crate::capability::logs::LogLine;
+use crate::capability::services::Services;
 use crate::engine::PluginEngine;
 use crate::inspect::{Inspection, inspect};
 use crate::manifest::Manifest;
@@ -40,7 +40,7 @@ pub struct HostParts {
     pub ids: Arc<dyn Ids>,
     /// The folder that keeps components under their digest.
     pub folder: PathBuf,
-    pub endpoints: Arc<dyn EndpointCaller>,
+    pub services: Services,
 }
 
 /// Keeps, loads and calls the installed plugins. Implements core's `PluginTarget`.

@@ -56,7 +56,7 @@ impl Plugin {
         let tool = self.loaded.tools().iter().find(|tool| tool.name == name).unwrap();
         let mut invocation = ToolInvocation::new(tool.key(), arguments, context());
         invocation.grants = Arc::new(Fixed(self.grants.clone()));
-        invocation.endpoints = self.endpoints.clone();
+        invocation.services.endpoints = self.endpoints.clone();
         self.loaded.call(invocation).await
     }
 

@@ -12,7 +12,7 @@ use berth_hub::{Hub, HubConfig, Links};
 use berth_llm::Scripted;
 use berth_model::{RunId, ThreadId, Timestamp, WorkspaceId};
 use berth_store::{DatabaseUrl, SqlStore};
-use berth_wasm::capability::endpoint::NoEndpoints;
+use berth_wasm::capability::services::Services;
 use berth_wasm::{EngineConfig, HostParts, Package, PluginEngine, PluginHost};
 use tokio::runtime::Runtime;
 
@@ -76,7 +76,7 @@ impl World {
                 clock: Arc::new(Now),
                 ids: Arc::new(Random),
                 folder: folder.path().join("components"),
-                endpoints: Arc::new(NoEndpoints),
+                services: Services::none(),
             });
             let component = guests::fixture("bench-typed").into();
             let package = Package { manifest: minimal("bench-typed"), component, docs: Default::default() };

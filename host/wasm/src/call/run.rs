@@ -115,7 +115,7 @@ async fn execute(
         source: invocation.grants,
         folders,
         progress: invocation.progress,
-        endpoints: invocation.endpoints,
+        services: invocation.services,
         clock: engine.config.clock.clone(),
     };
 

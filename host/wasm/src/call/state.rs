@@ -11,13 +11,13 @@ use wasmtime::{ResourceLimiter, Store, UpdateDeadline};
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 
 use super::meter::Meter;
-use crate::capability::CapabilityError;
 use crate::capability::context::CallContext;
-use crate::capability::endpoint::EndpointCaller;
 use crate::capability::files::{self, Folder};
 use crate::capability::grants::{GrantSource, GrantView};
 use crate::capability::logs::{LogSink, Stream};
 use crate::capability::progress::ProgressSink;
+use crate::capability::services::Services;
+use crate::capability::{Capability, CapabilityError};
 use crate::limits::{self, Limits};
 use crate::wit::wasi::Output;
 
@@ -106,7 +106,7 @@ pub struct Call {
     /// The folders that the store was made with.
     pub folders: Vec<Folder>,
     pub progress: Arc<dyn ProgressSink>,
-    pub endpoints: Arc<dyn EndpointCaller>,
+    pub services: Services,
     pub clock: Arc<dyn berth_core::port::clock::Clock>,
 }
 
@@ -150,6 +150,19 @@ impl PluginState {
         self.call.grants.clone()
     }
 
+    /// Asks for one use of a capability: the one door for every host function that needs a grant.
+    ///
+    /// `wanted` is the scope that would have to be granted; `covers` recognises it in the scopes of the manifest and of
+    /// the grants.
+    pub async fn authorize(
+        &mut self,
+        capability: Capability,
+        wanted: Value,
+        covers: impl Fn(&Value) -> bool + Send,
+    ) -> Result<(), CapabilityError> {
+        Ok(self.grants().decide(capability, wanted, covers)?)
+    }
+
     /// Takes over a change of the grants. A folder that is gone or narrower takes every open file with it.
     fn refresh_grants(&mut self) {
         if self.call.source.generation() == self.call.grants.generation() {
@@ -173,8 +186,8 @@ impl PluginState {
         &self.call.progress
     }
 
-    pub fn endpoints(&self) -> &Arc<dyn EndpointCaller> {
-        &self.call.endpoints
+    pub fn services(&self) -> &Services {
+        &self.call.services
     }
 
     pub fn cancel(&self) -> &CancellationToken {

@@ -53,7 +53,7 @@ impl PluginTarget for PluginHost {
             },
             grants,
             progress: Arc::new(Told(call.progress)),
-            endpoints: self.parts.endpoints.clone(),
+            services: self.parts.services.clone(),
             timeout: call.timeout,
             cancel: call.cancel,
         };

@@ -14,6 +14,7 @@ use berth_model::{ActorId, CallId, GrantId, OperationId, PluginId, WorkspaceId};
 use berth_wasm::capability::CapabilityError;
 use berth_wasm::capability::context::CallContext;
 use berth_wasm::capability::endpoint::{EndpointCaller, EndpointInfo};
+use berth_wasm::capability::services::Services;
 use berth_wasm::{
     EngineConfig, HostError, HostParts, Installed, NewGrant, Package, PluginEngine, PluginHost,
 };
@@ -211,7 +212,7 @@ fn host(
         clock: Arc::new(StoppedClock),
         ids: Arc::new(Counted::default()),
         folder: folder.join("components"),
-        endpoints: Arc::new(Pi { heard: heard.clone(), gate: gate.clone() }),
+        services: Services::none().with_endpoints(Arc::new(Pi { heard: heard.clone(), gate: gate.clone() })),
     })
 }
 

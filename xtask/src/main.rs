@@ -2,6 +2,7 @@
 
 mod aimock;
 mod component;
+mod conformance;
 mod debian;
 mod errors;
 mod files;
@@ -37,6 +38,8 @@ enum Task {
     Plugin(plugin::Options),
     /// Writes docs/errors.md from the tables in docs/errors/.
     Errors,
+    /// Writes docs/conformance.md from the tables in docs/conformance/.
+    Conformance,
     /// Builds what is missing and runs a host with the bundled plugins.
     Up(up::Options),
     /// Installs what the tests need, starts it, runs everything.
@@ -49,6 +52,7 @@ fn main() -> ExitCode {
         Task::Guests(options) => guests::run(&options),
         Task::Plugin(options) => plugin::run(&options),
         Task::Errors => errors::run(),
+        Task::Conformance => conformance::run(),
         Task::Up(options) => up::run(&options),
         Task::Test(options) => test::run(&options),
     };

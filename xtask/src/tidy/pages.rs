@@ -3,7 +3,7 @@
 
 use std::path::PathBuf;
 
-use crate::{errors, files};
+use crate::{conformance, errors, files};
 
 #[test]
 fn both_licences_are_there() {
@@ -20,6 +20,16 @@ fn the_page_of_error_codes_is_up_to_date() {
     let written = files::read_text(&errors::page(&root)).unwrap_or_default();
 
     assert!(written == generated, "docs/errors.md is not up to date: run `cargo xtask errors`");
+}
+
+#[test]
+fn the_page_of_promises_is_up_to_date_and_names_tests_that_exist() {
+    let root = crate::root();
+    let generated = conformance::generate(&root).unwrap();
+
+    let written = files::read_text(&conformance::page(&root)).unwrap_or_default();
+
+    assert!(written == generated, "docs/conformance.md is not up to date: run `cargo xtask conformance`");
 }
 
 #[test]

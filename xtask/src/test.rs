@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use crate::{aimock, guests, postgres, step};
+use crate::{aimock, foreign, guests, postgres, step};
 
 /// What to run.
 #[derive(Args)]
@@ -41,6 +41,7 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
     }
     guests::all()?;
     let script = aimock::install()?;
+    let foreign = foreign::build()?;
     let cluster = postgres::Cluster::start()?;
     // The tests run in our process group: an interrupt ends them, and we live on to stop the cluster.
     ctrlc::set_handler(|| step::say("interrupted: stopping"))?;
@@ -54,6 +55,7 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
         tests.args(["test", "--workspace", "--lib", "--bins", "--tests", "--no-fail-fast"]);
     }
     tests.args(&options.runner).env("BERTH_AIMOCK", script).env("BERTH_TEST_POSTGRES_URL", cluster.url());
+    tests.env("BERTH_FOREIGN", foreign);
     let target = crate::target();
     tests.env("BERTH_PLUGINS", target.join("plugins")).env("BERTH_FIXTURES", target.join("fixtures"));
     // Traps and errors capture a backtrace each when this is set; the tests measure none of them.

@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use serde_json::json;
+
 use crate::support::{Host, Options, Output, fixture, plugin};
 
 /// A folder with a good manifest and `component`, installed.
@@ -80,4 +82,25 @@ fn a_component_alone_or_beside_its_manifest_is_a_plugin_too() {
     assert!(beside.starts_with("installed echo 0.1.0"), "{beside}");
     assert!(alone.err.contains("warning: "), "{}", alone.err);
     assert!(alone.ok().starts_with("installed typed 0.0.0"));
+}
+
+#[test]
+fn a_component_that_was_written_for_nobody_in_particular_runs_as_it_is() {
+    let folder = std::env::var("BERTH_FOREIGN")
+        .expect("BERTH_FOREIGN names the folder of a foreign component: run the tests by `cargo xtask test`");
+    let component = PathBuf::from(folder).join("words.wasm");
+    let host = Host::start(Options::default());
+
+    let installed = host.cli(&["plugin", "install", component.to_str().unwrap()]).ok();
+    let call = |tool: &str, arguments: &str| host.cli(&["plugin", "call", tool, arguments, "--json"]);
+    let counted = call("words_count", r#"{"text": "the quick fox"}"#).json();
+    let empty = call("words_count", r#"{"text": " "}"#);
+    let wrong = call("words_reverse", r#"{"items": ["a", 5]}"#);
+    let turned = call("words_reverse", r#"{"items": ["a", "b"]}"#).json();
+
+    assert!(installed.starts_with("installed words 0.0.0"), "{installed}");
+    assert_eq!(counted["result"], json!({ "words": 3, "letters": 11, "longest": "quick" }));
+    assert!(empty.code == 1 && empty.out.contains(r#""result":{"tag":"empty"}"#), "{empty:?}");
+    assert!(wrong.code == 1 && wrong.out.contains(r#""pointer":"/items/1""#), "{wrong:?}");
+    assert_eq!(turned["result"], json!(["b", "a"]));
 }

@@ -1,6 +1,7 @@
 //! `cargo xtask`: sets up what berth needs and runs it, or its tests.
 
 mod aimock;
+mod bench;
 mod component;
 mod conformance;
 mod debian;
@@ -40,6 +41,8 @@ enum Task {
     Plugin(plugin::Options),
     /// Writes docs/errors.md from the tables in docs/errors/.
     Errors,
+    /// Measures, beside programs of the same kind.
+    Bench(bench::Options),
     /// Writes docs/conformance.md from the tables in docs/conformance/.
     Conformance,
     /// Builds what is missing and runs a host with the bundled plugins.
@@ -54,6 +57,7 @@ fn main() -> ExitCode {
         Task::Guests(options) => guests::run(&options),
         Task::Plugin(options) => plugin::run(&options),
         Task::Errors => errors::run(),
+        Task::Bench(options) => bench::run(&options),
         Task::Conformance => conformance::run(),
         Task::Up(options) => up::run(&options),
         Task::Test(options) => test::run(&options),

@@ -84,6 +84,17 @@ pub fn dynamic(table: &mut Table) {
     }
 }
 
+/// The dynamic echo, ready to be called.
+pub fn echo_plugin() -> LoadedPlugin {
+    load(guests::fixture("bench-dynamic"), &minimal("bench-dynamic"), Docs::default())
+}
+
+/// One call of it.
+pub async fn echo_once(plugin: LoadedPlugin) {
+    let call = ToolInvocation::new("echo", json!({ "name": "berth" }), context());
+    assert_eq!(plugin.call(call).await.unwrap().content["name"], "berth");
+}
+
 /// What `read` of the plugin `files` takes and gives.
 mod reading {
     use super::{ComponentType, Lift, Lower};

@@ -10,6 +10,7 @@ mod bare;
 mod endpoint;
 mod engine;
 mod guests;
+mod mcp;
 mod measure;
 mod messages;
 mod router;
@@ -25,7 +26,7 @@ const CALLERS: [usize; 3] = [1, 2, 4];
 /// A part by its name.
 type Part = (&'static str, fn(&mut Table));
 
-const PARTS: [Part; 7] = [
+const PARTS: [Part; 8] = [
     ("typed", engine::typed),
     ("dynamic", engine::dynamic),
     ("foreign", engine::foreign),
@@ -33,6 +34,7 @@ const PARTS: [Part; 7] = [
     ("router", router::operations),
     ("endpoint", endpoint::round_trips),
     ("messages", messages::replies),
+    ("mcp", mcp::echo),
 ];
 
 fn main() {

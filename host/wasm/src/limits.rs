@@ -1,5 +1,7 @@
 //! What one call of a plugin may use at most, with the defaults.
 
+pub mod component;
+
 use std::time::Duration;
 
 /// Linear memory of all core instances of one call together.

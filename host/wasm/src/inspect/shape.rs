@@ -3,24 +3,17 @@
 //! Compiling is an attack surface: a few kilobytes can describe gigabytes of work. Everything is counted here before
 //! the compiler sees a byte.
 
+mod totals;
+mod types;
+
 use wasmparser::{
     ComponentAlias, ComponentExternalKind, ComponentInstance, ComponentOuterAliasKind, Encoding, Instance,
     Parser, Payload, Validator, WasmFeatures,
 };
 
 use crate::error::InstallError;
-
-/// Components inside components.
-const DEPTH: usize = 16;
-/// Instances that one instantiation makes, counted through nested components.
-const INSTANCES: u64 = 4096;
-const MODULES: u64 = 256;
-const COMPONENTS: u64 = 1024;
-const FUNCTIONS: u64 = 200_000;
-const TYPES: u64 = 200_000;
-const IMPORTS_AND_EXPORTS: u64 = 100_000;
-const DATA_BYTES: u64 = 64 << 20;
-const BODY_BYTES: u64 = 4 << 20;
+use crate::limits::component as limits;
+use totals::{Counted, Totals};
 
 /// What guests may use; the engine is set up to refuse the rest as well.
 pub fn features() -> WasmFeatures {
@@ -86,13 +79,16 @@ fn count(bytes: &[u8]) -> Result<(), InstallError> {
     for payload in Parser::new(0).parse_all(bytes) {
         let payload = payload.map_err(|error| broken(bytes, &error))?;
         let section = |error: wasmparser::Error| broken(bytes, &error);
+        if payload.as_section().is_some() {
+            totals.add(Counted::Sections, 1)?;
+        }
         match payload {
             Payload::Version { encoding, .. } => {
-                if levels.len() >= DEPTH {
-                    return Err(InstallError::TooDeep { depth: levels.len() + 1, limit: DEPTH });
+                if levels.len() >= limits::NESTING {
+                    return Err(InstallError::TooDeep { depth: levels.len() + 1, limit: limits::NESTING });
                 }
                 let is_component = encoding == Encoding::Component;
-                totals.add(if is_component { Kind::Components } else { Kind::Modules }, 1)?;
+                totals.add(if is_component { Counted::Components } else { Counted::Modules }, 1)?;
                 levels.push(Level { is_component, cost: 1, costs: Vec::new() });
             }
             Payload::End(_) => {
@@ -145,7 +141,7 @@ fn count(bytes: &[u8]) -> Result<(), InstallError> {
                 }
             }
             Payload::ComponentImportSection(reader) => {
-                totals.add(Kind::Names, reader.count().into())?;
+                totals.add(Counted::Names, reader.count().into())?;
                 for import in reader {
                     if matches!(import.map_err(section)?.ty, wasmparser::ComponentTypeRef::Component(_))
                         && let Some(level) = levels.last_mut()
@@ -155,7 +151,7 @@ fn count(bytes: &[u8]) -> Result<(), InstallError> {
                 }
             }
             Payload::ComponentExportSection(reader) => {
-                totals.add(Kind::Names, reader.count().into())?;
+                totals.add(Counted::Names, reader.count().into())?;
                 for export in reader {
                     // An exported component gets an index of its own.
                     let export = export.map_err(section)?;
@@ -167,21 +163,49 @@ fn count(bytes: &[u8]) -> Result<(), InstallError> {
                     }
                 }
             }
-            Payload::FunctionSection(reader) => totals.add(Kind::Functions, reader.count().into())?,
-            Payload::TypeSection(reader) => totals.add(Kind::Types, reader.count().into())?,
-            Payload::ComponentTypeSection(reader) => totals.add(Kind::Types, reader.count().into())?,
-            Payload::CoreTypeSection(reader) => totals.add(Kind::Types, reader.count().into())?,
-            Payload::ImportSection(reader) => totals.add(Kind::Names, reader.count().into())?,
-            Payload::ExportSection(reader) => totals.add(Kind::Names, reader.count().into())?,
-            Payload::DataSection(reader) => totals.add(Kind::Data, reader.range().len() as u64)?,
+            Payload::FunctionSection(reader) => totals.add(Counted::Functions, reader.count().into())?,
+            Payload::ComponentCanonicalSection(reader) => {
+                totals.add(Counted::Crossings, reader.count().into())?;
+            }
+            Payload::TypeSection(reader) => totals.add(Counted::Types, reader.count().into())?,
+            Payload::ComponentTypeSection(reader) => {
+                totals.add(Counted::Types, reader.count().into())?;
+                types::check_nesting(bytes, reader.range()).map_err(|bad| match bad {
+                    types::Bad::TooDeep(depth) => {
+                        InstallError::TooDeep { depth, limit: limits::TYPE_NESTING }
+                    }
+                    types::Bad::Broken(error) => broken(bytes, &error),
+                })?;
+            }
+            Payload::CoreTypeSection(reader) => totals.add(Counted::Types, reader.count().into())?,
+            Payload::ImportSection(reader) => totals.add(Counted::Names, reader.count().into())?,
+            Payload::ExportSection(reader) => totals.add(Counted::Names, reader.count().into())?,
+            Payload::GlobalSection(reader) => totals.add(Counted::Globals, reader.count().into())?,
+            Payload::MemorySection(reader) => totals.add(Counted::Memories, reader.count().into())?,
+            Payload::TableSection(reader) => totals.add(Counted::Tables, reader.count().into())?,
+            Payload::ElementSection(reader) => {
+                totals.add(Counted::ElementBytes, reader.range().len() as u64)?;
+            }
+            Payload::DataSection(reader) => {
+                totals.add(Counted::DataSegments, reader.count().into())?;
+                totals.add(Counted::DataBytes, reader.range().len() as u64)?;
+            }
+            Payload::CustomSection(reader) => {
+                totals.add(Counted::CustomSections, 1)?;
+                totals.add(Counted::CustomBytes, reader.range().len() as u64)?;
+            }
             Payload::CodeSectionEntry(body) => {
                 let size = body.range().len() as u64;
-                if size > BODY_BYTES {
+                if size > limits::BODY_BYTES {
                     return Err(InstallError::TooMany {
                         what: "bytes in one function",
                         count: size,
-                        limit: BODY_BYTES,
+                        limit: limits::BODY_BYTES,
                     });
+                }
+                for group in body.get_locals_reader().map_err(section)? {
+                    let (count, _) = group.map_err(section)?;
+                    totals.add(Counted::Locals, count.into())?;
                 }
             }
             _ => {}
@@ -193,39 +217,10 @@ fn count(bytes: &[u8]) -> Result<(), InstallError> {
 fn spend(levels: &mut [Level], cost: u64) -> Result<(), InstallError> {
     let Some(level) = levels.last_mut() else { return Ok(()) };
     level.cost = level.cost.saturating_add(cost);
-    if level.cost > INSTANCES {
-        return Err(InstallError::TooMany { what: "instances", count: level.cost, limit: INSTANCES });
+    if level.cost > limits::INSTANCES {
+        return Err(InstallError::TooMany { what: "instances", count: level.cost, limit: limits::INSTANCES });
     }
     Ok(())
-}
-
-#[derive(Clone, Copy)]
-enum Kind {
-    Modules,
-    Components,
-    Functions,
-    Types,
-    Names,
-    Data,
-}
-
-#[derive(Default)]
-struct Totals([u64; 6]);
-
-impl Totals {
-    fn add(&mut self, kind: Kind, more: u64) -> Result<(), InstallError> {
-        let (what, limit) = match kind {
-            Kind::Modules => ("core modules", MODULES),
-            Kind::Components => ("nested components", COMPONENTS),
-            Kind::Functions => ("functions", FUNCTIONS),
-            Kind::Types => ("types", TYPES),
-            Kind::Names => ("imports and exports", IMPORTS_AND_EXPORTS),
-            Kind::Data => ("bytes of data", DATA_BYTES),
-        };
-        let total = &mut self.0[kind as usize];
-        *total = total.saturating_add(more);
-        if *total > limit { Err(InstallError::TooMany { what, count: *total, limit }) } else { Ok(()) }
-    }
 }
 
 fn broken(bytes: &[u8], error: &wasmparser::Error) -> InstallError {
@@ -245,3 +240,6 @@ fn refusal(bytes: &[u8], error: &wasmparser::Error) -> InstallError {
     }
     broken(bytes, error)
 }
+
+#[cfg(test)]
+mod tests;

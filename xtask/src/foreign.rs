@@ -26,7 +26,7 @@ pub fn build() -> anyhow::Result<PathBuf> {
         files::write(&folder.join("wit").join(file.file_name().unwrap_or_default()), text.as_bytes())?;
     }
     step::say("building the foreign component");
-    let mut node = Command::new("node");
+    let mut node = Command::new(npm::node()?);
     node.arg(source.join("build.mjs")).arg(program).arg(&component);
     step::quietly("componentize-js", &mut node)?;
     std::fs::write(stamp, fingerprint)?;

@@ -7,6 +7,34 @@ use anyhow::{Context, bail};
 
 use crate::{debian, step};
 
+/// The oldest Node.js that today's tool chains run on.
+const NODE_MAJOR: u32 = 20;
+
+/// A Node.js that is new enough: the one of the machine, else one from the registry.
+pub fn node() -> anyhow::Result<PathBuf> {
+    let installed = Command::new("node").arg("--version").output();
+    let version =
+        installed.map(|output| String::from_utf8_lossy(&output.stdout).into_owned()).unwrap_or_default();
+    if is_new_enough(&version) {
+        return Ok(PathBuf::from("node"));
+    }
+    step::say(&format!(
+        "Node.js is {}: taking a newer one",
+        if version.is_empty() { "missing" } else { version.trim() }
+    ));
+    let machine = match std::env::consts::ARCH {
+        "aarch64" => "arm64",
+        _ => "x64",
+    };
+    install(&format!("node-linux-{machine}@24.9.0"), "bin/node")
+}
+
+/// Whether `version`, such as `v20.1.0`, is one that the tool chains take.
+fn is_new_enough(version: &str) -> bool {
+    let major = version.trim().trim_start_matches('v').split('.').next();
+    major.and_then(|major| major.parse().ok()).is_some_and(|major: u32| major >= NODE_MAJOR)
+}
+
 /// Installs `package`, a name with its version, unless it is there, and returns the path of its file `script`.
 pub fn install(package: &str, script: &str) -> anyhow::Result<PathBuf> {
     let name = package.rsplit_once('@').map_or(package, |(name, _)| name);
@@ -30,4 +58,15 @@ pub fn install(package: &str, script: &str) -> anyhow::Result<PathBuf> {
     }
     std::fs::write(stamp, package)?;
     Ok(script)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_node_is_new_enough_from_its_major_version_on() {
+        assert!(is_new_enough("v20.0.0\n") && is_new_enough("v24.9.0"));
+        assert!(!is_new_enough("v18.20.4\n") && !is_new_enough("") && !is_new_enough("unknown"));
+    }
 }

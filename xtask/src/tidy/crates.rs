@@ -8,9 +8,10 @@ use serde_json::{Value, json};
 use crate::{files, step};
 
 /// Our crates and those of ours that each may use. A new arrow is a change of the architecture.
-const ARROWS: [(&str, &[&str]); 13] = [
+const ARROWS: [(&str, &[&str]); 14] = [
     ("berth-model", &[]),
     ("berth-proto", &[]),
+    ("berth-broker", &[]),
     ("berth-core", &["berth-model"]),
     ("berth-store", &["berth-core", "berth-model"]),
     ("berth-wasm", &["berth-core", "berth-model"]),

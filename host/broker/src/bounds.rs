@@ -1,0 +1,99 @@
+//! How long a request may take, and who may end it early.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use crate::error::{BrokerError, Phase};
+
+/// The longest each phase may take. A caller gets less where it asks for less, never more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Timeouts {
+    pub resolve: Duration,
+    pub connect: Duration,
+    pub tls: Duration,
+    pub first_byte: Duration,
+    pub between_bytes: Duration,
+}
+
+impl Default for Timeouts {
+    /// 5 s to look up, 10 s to connect, 10 s for TLS, 60 s for the first byte, 30 s between bytes.
+    fn default() -> Self {
+        Self {
+            resolve: Duration::from_secs(5),
+            connect: Duration::from_secs(10),
+            tls: Duration::from_secs(10),
+            first_byte: Duration::from_secs(60),
+            between_bytes: Duration::from_secs(30),
+        }
+    }
+}
+
+impl Timeouts {
+    /// The shorter of each pair.
+    #[must_use]
+    pub fn at_most(self, other: Self) -> Self {
+        Self {
+            resolve: self.resolve.min(other.resolve),
+            connect: self.connect.min(other.connect),
+            tls: self.tls.min(other.tls),
+            first_byte: self.first_byte.min(other.first_byte),
+            between_bytes: self.between_bytes.min(other.between_bytes),
+        }
+    }
+
+    fn of(&self, phase: Phase) -> Duration {
+        match phase {
+            Phase::Resolve => self.resolve,
+            Phase::Connect => self.connect,
+            Phase::Tls => self.tls,
+            Phase::FirstByte => self.first_byte,
+            Phase::BetweenBytes => self.between_bytes,
+        }
+    }
+}
+
+/// The time-outs of one request, the end of the call that it is part of, and its cancellation.
+#[derive(Debug, Clone)]
+pub struct Bounds {
+    pub timeouts: Timeouts,
+    pub deadline: Instant,
+    pub cancel: CancellationToken,
+}
+
+impl Bounds {
+    /// Ends `total` from now.
+    pub fn within(total: Duration) -> Self {
+        Self {
+            timeouts: Timeouts::default(),
+            deadline: Instant::now() + total,
+            cancel: CancellationToken::new(),
+        }
+    }
+
+    /// Waits for `work` as long as its phase, the deadline and the caller let it.
+    pub async fn wait<T>(
+        &self,
+        phase: Phase,
+        work: impl Future<Output = Result<T, BrokerError>>,
+    ) -> Result<T, BrokerError> {
+        let after = self.timeouts.of(phase);
+        let end = (Instant::now() + after).min(self.deadline);
+        tokio::select! {
+            biased;
+            () = self.cancel.cancelled() => Err(BrokerError::Cancelled),
+            done = work => done,
+            () = tokio::time::sleep_until(end) => Err(self.too_late(phase, end)),
+        }
+    }
+
+    /// What it is called when a wait until `end` was for nothing.
+    pub(crate) fn too_late(&self, phase: Phase, end: Instant) -> BrokerError {
+        if end >= self.deadline {
+            BrokerError::Deadline
+        } else {
+            BrokerError::Timeout { phase, after: self.timeouts.of(phase) }
+        }
+    }
+}

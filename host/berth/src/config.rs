@@ -5,10 +5,11 @@ mod keys;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
+use berth_wasm::limits::{self as engine, Limits, Wishes};
 use miette::{Diagnostic, NamedSource, SourceSpan};
 use serde::Deserialize;
 
-pub use keys::{KEYS, Source};
+pub use keys::{KEYS, Source, in_file, limits};
 
 /// The file inside the data folder.
 pub const FILE_NAME: &str = "berth.toml";
@@ -109,11 +110,32 @@ impl Default for Runs {
 pub struct Plugins {
     /// False takes memory for each call from the system instead of a pool. Environment: `BERTH_PLUGINS_POOLING`.
     pub pooling: bool,
+    /// Calls of all plugins at the same time.
+    pub max_concurrent: usize,
+    /// What the memory limits of all running calls may add up to; half of the machine's memory, at most 4 GiB, when
+    /// absent.
+    pub max_memory_bytes: Option<u64>,
+    /// Stack of a guest.
+    pub stack_bytes: usize,
+    /// The largest component that is installed.
+    pub component_bytes: usize,
+    /// Limits of a plugin whose manifest wishes for no others.
+    pub limits: Wishes,
+    /// The highest that a manifest may wish for.
+    pub ceilings: Wishes,
 }
 
 impl Default for Plugins {
     fn default() -> Self {
-        Self { pooling: true }
+        Self {
+            pooling: true,
+            max_concurrent: engine::CALLS_PER_HOST,
+            max_memory_bytes: None,
+            stack_bytes: engine::STACK_BYTES,
+            component_bytes: engine::COMPONENT_BYTES,
+            limits: Wishes::default(),
+            ceilings: Wishes::default(),
+        }
     }
 }
 
@@ -133,8 +155,14 @@ pub enum ConfigError {
     },
     #[error("{name}={value} is not {wanted}")]
     Environment { name: &'static str, value: String, wanted: &'static str },
-    #[error("[runs] {key} must be at least 1")]
-    Zero { key: &'static str },
+    #[error("[{section}] {key} must be at least 1")]
+    Zero { section: &'static str, key: &'static str },
+    #[error("[{section}] {key} = {value} is not possible: it must be from {least} to {most}")]
+    Range { section: &'static str, key: &'static str, value: u64, least: u64, most: u64 },
+    #[error(
+        "[plugins.limits] {key} = {value} is above the ceiling of {ceiling}: set [plugins.ceilings] {key} as well"
+    )]
+    AboveCeiling { key: &'static str, value: u64, ceiling: u64 },
 }
 
 impl Config {
@@ -220,7 +248,44 @@ impl Config {
             ("max_wall_seconds", self.runs.max_wall_seconds),
         ] {
             if value == 0 {
-                return Err(ConfigError::Zero { key });
+                return Err(ConfigError::Zero { section: "runs", key });
+            }
+        }
+        self.plugins.validate()
+    }
+}
+
+impl Plugins {
+    /// The limits of a plugin without wishes, and the ceilings of wishes. Defaults end at a lowered ceiling.
+    pub fn limits(&self) -> (Limits, Limits) {
+        let ceilings = self.ceilings.over(&Limits::ceilings());
+        (self.limits.over(&Limits::default()).clamped(&ceilings), ceilings)
+    }
+
+    fn validate(&self) -> Result<(), ConfigError> {
+        if self.max_concurrent == 0 {
+            return Err(ConfigError::Zero { section: "plugins", key: "max_concurrent" });
+        }
+        let (section, stack, component) = ("plugins", self.stack_bytes as u64, self.component_bytes as u64);
+        let most = engine::MAX_COMPONENT_BYTES as u64;
+        let (_, ceilings) = self.limits();
+        for (section, key, value, least, most) in [
+            (section, "stack_bytes", stack, 64 << 10, 16 << 20),
+            (section, "component_bytes", component, 1, most),
+            (section, "max_memory_bytes", self.max_memory_bytes.unwrap_or(1 << 30), 1 << 20, 1 << 46),
+            // What the pool of instances can be built with.
+            ("plugins.ceilings", "memory_bytes", ceilings.memory_bytes as u64, 64 << 10, 4 << 30),
+            ("plugins.ceilings", "table_elements", ceilings.table_elements as u64, 1, 10_000_000),
+            ("plugins.ceilings", "core_instances", ceilings.core_instances as u64, 1, 1000),
+        ] {
+            if !(least..=most).contains(&value) {
+                return Err(ConfigError::Range { section, key, value, least, most });
+            }
+        }
+        for key in engine::KEYS {
+            let ceiling = (key.value)(&ceilings);
+            if let Some(value) = (key.wish)(&self.limits).filter(|value| *value > ceiling) {
+                return Err(ConfigError::AboveCeiling { key: key.name, value, ceiling });
             }
         }
         Ok(())
@@ -302,5 +367,47 @@ mod tests {
         let error = parse("[runs]\nmax_rounds = 0\n").unwrap().validate().unwrap_err();
 
         assert_eq!(error.to_string(), "[runs] max_rounds must be at least 1");
+    }
+
+    #[test]
+    fn an_operator_lowers_and_raises_limits_and_ceilings() {
+        let config = parse(
+            "[plugins.limits]\nmemory_bytes = 1048576\ncpu_ms = 90000\n[plugins.ceilings]\ncpu_ms = 120000\n\
+             output_bytes = 1024\n",
+        )
+        .unwrap();
+        config.validate().unwrap();
+
+        let (limits, ceilings) = config.plugins.limits();
+
+        assert_eq!(limits.memory_bytes, 1 << 20);
+        assert_eq!((limits.cpu.as_secs(), ceilings.cpu.as_secs()), (90, 120));
+        assert_eq!(
+            (limits.output_bytes, ceilings.output_bytes),
+            (1024, 1024),
+            "a ceiling cuts the default too"
+        );
+    }
+
+    #[test]
+    fn a_limit_that_nobody_knows_is_named_with_its_line() {
+        let text = parse("[plugins.limits]\nmemory_bytes = 1\nmemory = 1\n").unwrap_err().to_string();
+        assert!(text.starts_with("berth.toml:3: unknown field `memory`"), "{text}");
+
+        let text = parse("[plugins.ceilings]\ncpu_ms = 0\n").unwrap_err().to_string();
+        assert!(text.starts_with("berth.toml:2: "), "{text}");
+    }
+
+    #[test]
+    fn a_limit_above_its_ceiling_and_one_that_cannot_be_are_refused() {
+        for (text, said) in [
+            ("[plugins.limits]\ncpu_ms = 90000", "set [plugins.ceilings] cpu_ms as well"),
+            ("[plugins]\nstack_bytes = 1", "[plugins] stack_bytes = 1 is not possible"),
+            ("[plugins]\nmax_concurrent = 0", "[plugins] max_concurrent must be at least 1"),
+            ("[plugins.ceilings]\nmemory_bytes = 1", "[plugins.ceilings] memory_bytes = 1 is not possible"),
+        ] {
+            let error = parse(text).unwrap().validate().unwrap_err().to_string();
+            assert!(error.contains(said), "{error}");
+        }
     }
 }

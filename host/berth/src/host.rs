@@ -188,6 +188,11 @@ fn engine(config: &Config, data: &DataDir) -> anyhow::Result<PluginEngine> {
     settings.cache = Some(data.path().join("cache/plugins"));
     let private = data.path().canonicalize();
     settings.private = Some(private.with_context(|| format!("{} cannot be found", data.path().display()))?);
+    (settings.defaults, settings.ceilings) = config.plugins.limits();
+    settings.concurrent_calls = config.plugins.max_concurrent;
+    settings.memory_bytes = config.plugins.max_memory_bytes.unwrap_or_else(crate::system::memory_for_plugins);
+    settings.stack_bytes = config.plugins.stack_bytes;
+    settings.component_bytes = config.plugins.component_bytes;
     settings.pooling = if config.plugins.pooling { Pooling::Probe } else { Pooling::Off };
     PluginEngine::new(settings).context("the plugin engine cannot start")
 }

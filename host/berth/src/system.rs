@@ -14,6 +14,17 @@ impl Clock for SystemClock {
     }
 }
 
+/// What running plugins may take together when nobody has said: half of the memory of this machine, at most 4 GiB.
+pub fn memory_for_plugins() -> u64 {
+    let known = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
+    let total = known.lines().find_map(|line| {
+        let kib: u64 = line.strip_prefix("MemTotal:")?.trim().strip_suffix(" kB")?.parse().ok()?;
+        Some(kib << 10)
+    });
+    let most = berth_wasm::limits::MEMORY_PER_HOST;
+    total.map_or(most, |total| most.min(total / 2)).max(berth_wasm::limits::MEMORY_BYTES as u64)
+}
+
 /// Random ids, version 4.
 #[derive(Debug, Clone, Copy)]
 pub struct RandomIds;

@@ -3,6 +3,7 @@
 pub mod meter;
 pub mod outcome;
 pub mod run;
+pub mod spending;
 pub mod state;
 
 pub use outcome::{CallOutcome, Receipt};

@@ -10,13 +10,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Serialize;
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use wasmtime::Engine;
 use wasmtime::component::{Component, Linker};
 
 use crate::call::state::PluginState;
-use crate::error::{EngineError, LoadError};
-use crate::limits::{self, Limits};
+use crate::error::{CallError, EngineError, LoadError};
+use crate::limits::{self, Limits, Wishes};
 use crate::plugin::{ComponentSource, LoadedPlugin, PluginSpec};
 
 /// Compilations beside each other; each uses every core for a while.
@@ -39,8 +39,16 @@ pub struct EngineConfig {
     pub slots: u32,
     /// The period of the epoch clock: how exactly CPU time is counted.
     pub tick: Duration,
+    /// The limits of a plugin whose manifest wishes for no others.
+    pub defaults: Limits,
     /// The highest limits that a manifest may ask for.
     pub ceilings: Limits,
+    /// What the limits of all running calls together may add up to.
+    pub memory_bytes: u64,
+    /// Stack of a guest.
+    pub stack_bytes: usize,
+    /// The largest component that is installed.
+    pub component_bytes: usize,
     /// Calls of all plugins beside each other.
     pub concurrent_calls: usize,
     /// The folder of compiled plugins; without one nothing is kept.
@@ -63,7 +71,11 @@ impl EngineConfig {
             pooling: Pooling::Probe,
             slots: 256,
             tick: Duration::from_millis(10),
+            defaults: Limits::default(),
             ceilings: Limits::ceilings(),
+            memory_bytes: limits::MEMORY_PER_HOST,
+            stack_bytes: limits::STACK_BYTES,
+            component_bytes: limits::COMPONENT_BYTES,
             concurrent_calls: limits::CALLS_PER_HOST,
             cache: None,
             cache_key: None,
@@ -99,6 +111,8 @@ pub(crate) struct Inner {
     pub linker: Linker<PluginState>,
     pub config: EngineConfig,
     pub calls: Arc<Semaphore>,
+    /// What the running calls may still grow to, in MiB.
+    memory: Arc<Semaphore>,
     pub files: files_pool::FilesPool,
     cache: Option<cache::ArtifactCache>,
     compilers: Semaphore,
@@ -130,6 +144,7 @@ impl PluginEngine {
                 engine,
                 linker,
                 calls: Arc::new(Semaphore::new(config.concurrent_calls)),
+                memory: Arc::new(Semaphore::new(budget(config.memory_bytes))),
                 files,
                 cache,
                 compilers: Semaphore::new(COMPILERS),
@@ -155,6 +170,26 @@ impl PluginEngine {
     /// The highest limits that a manifest may ask for.
     pub fn ceilings(&self) -> &Limits {
         &self.inner.config.ceilings
+    }
+
+    /// The limits of the calls of a plugin with these wishes.
+    pub fn limits(&self, wishes: &Wishes) -> Limits {
+        let config = &self.inner.config;
+        let limits = wishes.over(&config.defaults).clamped(&config.ceilings);
+        Limits { concurrent_calls: limits.concurrent_calls.max(1), ..limits }
+    }
+
+    /// Takes the memory that a call with `limits` may grow to out of what all calls share, before it gets an instance.
+    ///
+    /// Fails with `PLUGIN_HOST_MEMORY` when the running calls hold too much of it. What is left comes back with the
+    /// permit.
+    pub(crate) fn admit(&self, limits: &Limits) -> Result<OwnedSemaphorePermit, CallError> {
+        let share = budget(limits.memory_bytes as u64).max(1);
+        self.inner
+            .memory
+            .clone()
+            .try_acquire_many_owned(u32::try_from(share).unwrap_or(u32::MAX))
+            .map_err(|_| CallError::HostMemory { limit: self.inner.config.memory_bytes })
     }
 
     /// Makes the first call on this thread as quick as the next ones; for start hooks of runtimes.
@@ -190,6 +225,11 @@ impl PluginEngine {
             .await
             .map_err(|_| LoadError::Compiler)?
     }
+}
+
+/// Whole MiB.
+fn budget(bytes: u64) -> usize {
+    usize::try_from(bytes.div_ceil(1 << 20)).unwrap_or(usize::MAX).min(Semaphore::MAX_PERMITS)
 }
 
 impl Inner {

@@ -186,12 +186,20 @@ pub enum CallError {
     Stack { limit_bytes: usize },
     #[error("the plugin handed more than {limit} bytes to the host at once")]
     Hostcall { limit: usize },
+    #[error("the plugin holds more than {limit} handles of resources")]
+    Handles { limit: usize },
+    #[error("the plugin makes more than {limit} core instances")]
+    Instances { limit: usize },
+    #[error("the plugin wanted a table of more than {limit} elements")]
+    Table { limit: usize },
     #[error("the call was cancelled")]
     Cancelled,
     #[error("the operator took a folder away while the plugin used it")]
     Revoked,
     #[error("{what} is busy: {limit} calls are running")]
     Busy { what: &'static str, limit: usize },
+    #[error("the running calls hold all of the {limit} bytes of memory that plugins may take")]
+    HostMemory { limit: u64 },
     #[error("the answer of the plugin is larger than {limit} bytes")]
     OutputTooLarge { limit: usize },
     #[error("the answer of the plugin is not valid: {message}")]
@@ -217,9 +225,13 @@ impl CallError {
             Self::Memory { .. } => "PLUGIN_MEMORY_LIMIT",
             Self::Stack { .. } => "PLUGIN_STACK_LIMIT",
             Self::Hostcall { .. } => "PLUGIN_HOSTCALL_LIMIT",
+            Self::Handles { .. } => "PLUGIN_HANDLE_LIMIT",
+            Self::Instances { .. } => "PLUGIN_INSTANCE_LIMIT",
+            Self::Table { .. } => "PLUGIN_TABLE_LIMIT",
             Self::Cancelled => "PLUGIN_CANCELLED",
             Self::Revoked => "PERMISSION_REVOKED",
             Self::Busy { .. } => "PLUGIN_BUSY",
+            Self::HostMemory { .. } => "PLUGIN_HOST_MEMORY",
             Self::OutputTooLarge { .. } => "PLUGIN_OUTPUT_TOO_LARGE",
             Self::BadOutput { .. } => "PLUGIN_OUTPUT_INVALID",
             Self::Tool { failure } => &failure.code,
@@ -231,7 +243,7 @@ impl CallError {
     /// Whether the same call may work a little later.
     pub fn is_retryable(&self) -> bool {
         match self {
-            Self::Busy { .. } => true,
+            Self::Busy { .. } | Self::HostMemory { .. } => true,
             Self::Tool { failure } => failure.retryable,
             _ => false,
         }
@@ -242,7 +254,7 @@ impl CallError {
         match self {
             Self::UnknownTool { .. } | Self::Arguments(_) | Self::Cancelled => Blame::Caller,
             Self::Files { .. } | Self::Revoked => Blame::Operator,
-            Self::Busy { .. } | Self::Host { .. } => Blame::Host,
+            Self::Busy { .. } | Self::HostMemory { .. } | Self::Host { .. } => Blame::Host,
             _ => Blame::Guest,
         }
     }
@@ -256,6 +268,10 @@ impl CallError {
             Self::Timeout { seconds } | Self::Cpu { seconds } => json!({ "limit_seconds": seconds }),
             Self::Memory { limit } | Self::OutputTooLarge { limit } | Self::Hostcall { limit } => {
                 json!({ "limit_bytes": limit })
+            }
+            Self::HostMemory { limit } => json!({ "limit_bytes": limit }),
+            Self::Handles { limit } | Self::Instances { limit } | Self::Table { limit } => {
+                json!({ "limit": limit })
             }
             Self::Tool { failure } => failure.details.as_deref().cloned().unwrap_or(Value::Null),
             _ => Value::Null,

@@ -26,6 +26,7 @@ use crate::capability::context::CallContext;
 use crate::capability::logs::LogLine;
 use crate::capability::services::Services;
 use crate::engine::PluginEngine;
+use crate::error::InstallError;
 use crate::inspect::{Inspection, inspect};
 use crate::manifest::Manifest;
 use crate::plugin::{ComponentSource, LoadedPlugin, PluginSpec};
@@ -106,6 +107,10 @@ impl PluginHost {
 
     /// Inspects a package without installing it.
     pub async fn inspect(&self, package: Package) -> Result<(Arc<Manifest>, Inspection), HostError> {
+        let (bytes, limit) = (package.component.len(), self.parts.engine.inner.config.component_bytes);
+        if bytes > limit {
+            return Err(InstallError::TooLarge { bytes, limit }.into());
+        }
         tokio::task::spawn_blocking(move || {
             let manifest = Manifest::parse(&package.manifest)?;
             let inspection = inspect(&package.component, &manifest, &package.docs)?;

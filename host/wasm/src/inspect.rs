@@ -62,7 +62,7 @@ pub fn inspect(bytes: &[u8], manifest: &Manifest, docs: &Docs) -> Result<Inspect
             import: "kind = \"channel\"".to_owned(),
         });
     }
-    shape::check(bytes, limits::COMPONENT_BYTES)?;
+    shape::check(bytes, limits::MAX_COMPONENT_BYTES)?;
     let (mut resolve, world) = docs::decode(bytes)?;
     let mut docs = docs.clone();
     docs.add_sections(bytes);

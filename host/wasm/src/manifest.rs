@@ -12,7 +12,7 @@ use toml::Spanned;
 
 use crate::capability::grants::Request;
 use crate::capability::{Capability, endpoint, files};
-use crate::limits::Limits;
+use crate::limits::Wishes;
 use crate::tool::snake;
 
 /// The version of the host's interfaces that a manifest may name.
@@ -35,8 +35,8 @@ pub struct Manifest {
     pub limited: Vec<Capability>,
     /// Hints by tool, as the manifest spells them.
     pub tools: BTreeMap<String, ToolHints>,
-    /// The wishes, not yet cut to the ceilings of the operator.
-    pub limits: Limits,
+    /// The wished limits, not yet cut to the ceilings of the operator.
+    pub wishes: Wishes,
     pub instances: Instances,
     pub config_schema: Option<String>,
 }
@@ -207,7 +207,7 @@ impl Reader<'_> {
                 .into_iter()
                 .map(|(name, hints)| Ok((name, self.hints(hints)?)))
                 .collect::<Result<_, ManifestError>>()?,
-            limits: self.limits(&file.limits)?,
+            wishes: Wishes::from(&file.limits),
             instances: match file.limits.instances {
                 None | Some(file::Instances::Fresh) => Instances::Fresh,
                 Some(file::Instances::Prewarm) => Instances::Prewarm,
@@ -267,33 +267,6 @@ impl Reader<'_> {
             timeout: hints.timeout_ms.map(|ms| self.millis("timeout_ms", &ms)).transpose()?,
             examples: hints.examples.into_iter().map(json).collect(),
         })
-    }
-
-    fn limits(&self, wishes: &file::Limits) -> Result<Limits, ManifestError> {
-        let mut limits = Limits::default();
-        if let Some(bytes) = &wishes.memory_bytes {
-            limits.memory_bytes = self.size("memory_bytes", bytes)?;
-        }
-        if let Some(ms) = &wishes.cpu_ms {
-            limits.cpu = self.millis("cpu_ms", ms)?;
-        }
-        if let Some(ms) = &wishes.timeout_ms {
-            limits.wall = self.millis("timeout_ms", ms)?;
-        }
-        if let Some(bytes) = &wishes.output_bytes {
-            limits.output_bytes = self.size("output_bytes", bytes)?;
-        }
-        if let Some(calls) = &wishes.concurrent {
-            limits.concurrent_calls = self.size("concurrent", calls)?;
-        }
-        Ok(limits)
-    }
-
-    fn size(&self, key: &str, value: &Spanned<u64>) -> Result<usize, ManifestError> {
-        usize::try_from(*value.get_ref())
-            .ok()
-            .filter(|value| *value > 0)
-            .ok_or_else(|| self.invalid(value, format!("`{key}` must be above 0")))
     }
 
     fn millis(&self, key: &str, value: &Spanned<u64>) -> Result<Duration, ManifestError> {

@@ -3,6 +3,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use bytes::Bytes;
 use serde_json::Value;
@@ -88,7 +89,7 @@ impl LoadedPlugin {
         for tool in &spec.tools {
             tools.insert(tool.key(), Prepared::of(&component, tool)?);
         }
-        let limits = spec.manifest.limits.clamped(engine.ceilings());
+        let limits = engine.limits(&spec.manifest.wishes);
         Ok(Self {
             inner: Arc::new(Loaded {
                 calls: Arc::new(Semaphore::new(limits.concurrent_calls)),
@@ -127,6 +128,18 @@ impl LoadedPlugin {
     /// The limits of each call.
     pub fn limits(&self) -> &Limits {
         &self.inner.limits
+    }
+
+    /// How long a call of `tool` may take.
+    pub fn timeout(&self, tool: &ToolDescription) -> Duration {
+        let hint = match &tool.export {
+            ToolExport::Typed { interface, function } => {
+                self.inner.manifest.hints(interface.as_deref(), function)
+            }
+            ToolExport::Dynamic { .. } => self.inner.manifest.hints(None, &tool.key()),
+        };
+        let wall = self.inner.limits.wall;
+        hint.and_then(|hint| hint.timeout).unwrap_or(wall).min(wall)
     }
 
     /// What the plugin printed lately, oldest first.
@@ -208,7 +221,8 @@ impl LoadedPlugin {
                 what: "the plugin",
                 limit: self.inner.limits.concurrent_calls,
             })?;
-        run::run(self.inner.clone(), invocation, work, (host, own)).await
+        let memory = self.inner.engine.admit(&self.inner.limits)?;
+        run::run(self.inner.clone(), invocation, work, (host, own, memory)).await
     }
 }
 

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::error::InstallError;
+use crate::limits::Limits;
 use crate::manifest::{Manifest, ToolHints};
 
 /// The longest tool name, in characters.
@@ -80,6 +81,8 @@ impl ToolDescription {
             return Err(InstallError::ToolName { tool: name, function: snake(function) });
         }
         let none = ToolHints::default();
+        // The operator's own default counts when the tool is called.
+        let wall = manifest.wishes.over(&Limits::default()).wall;
         let hints = hints.unwrap_or(&none);
         let risk = hints.risk.or(declared.risk).unwrap_or(Risk::Read);
         let mut input_schema = declared.input_schema;
@@ -98,10 +101,8 @@ impl ToolDescription {
             risk: risk.as_str().to_owned(),
             confirm: hints.confirm.unwrap_or(risk == Risk::Destructive),
             idempotent: hints.idempotent.unwrap_or(!risk.has_effects()),
-            timeout_ms: u64::try_from(
-                hints.timeout.unwrap_or(manifest.limits.wall).min(manifest.limits.wall).as_millis(),
-            )
-            .unwrap_or(u64::MAX),
+            timeout_ms: u64::try_from(hints.timeout.unwrap_or(wall).min(wall).as_millis())
+                .unwrap_or(u64::MAX),
             examples: hints.examples.clone(),
             name,
             export,

@@ -1,5 +1,6 @@
 //! The interfaces of the host as components see them: one file for each version of ours, one for WASI.
 
+mod files;
 pub mod v0_1;
 pub mod wasi;
 
@@ -10,5 +11,6 @@ use crate::call::state::PluginState;
 /// Links everything a component may import. What a call may do is decided by its grants, not by what is linked.
 pub fn link(linker: &mut Linker<PluginState>) -> wasmtime::Result<()> {
     wasmtime_wasi::p2::add_to_linker_async(linker)?;
+    files::link(linker)?;
     v0_1::link(linker)
 }

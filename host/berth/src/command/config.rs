@@ -6,7 +6,7 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use crate::cli::Global;
-use crate::config::{Config, KEYS, Source, file};
+use crate::config::{Config, KEYS, Source, file, in_file, limits};
 use crate::failure::Failure;
 use crate::place::{DataDir, TOKEN_VARIABLE};
 use crate::{brain, output, table};
@@ -34,7 +34,7 @@ struct Setting {
     source: String,
     /// The environment variable that beats the file.
     variable: Option<&'static str>,
-    about: &'static str,
+    about: String,
 }
 
 pub fn run(global: &Global, options: &Options) -> Result<(), Failure> {
@@ -53,9 +53,13 @@ pub fn run(global: &Global, options: &Options) -> Result<(), Failure> {
                 Source::Default => "default".to_owned(),
             },
             variable: key.variable,
-            about: key.about,
+            about: key.about.to_owned(),
         })
         .collect();
+    settings.extend(limits(&config).map(|(key, about, value)| {
+        let source = if in_file(text, &key) == Source::File { "file" } else { "default" };
+        Setting { key, value, source: source.to_owned(), variable: None, about }
+    }));
     settings.extend([secret(brain::KEY_VARIABLE, None, "key of the model's provider"), token(&data)?]);
     if global.json {
         let list: Vec<_> = settings
@@ -83,7 +87,7 @@ pub fn run(global: &Global, options: &Options) -> Result<(), Failure> {
                 Value::String(text) => text.clone(),
                 other => other.to_string(),
             };
-            vec![setting.key.clone(), value, setting.source.clone(), setting.about.to_owned()]
+            vec![setting.key.clone(), value, setting.source.clone(), setting.about.clone()]
         })
         .collect();
     table::print(&["KEY", "VALUE", "SOURCE", "IS"], &rows);
@@ -98,7 +102,13 @@ fn secret(variable: &'static str, fallback: Option<&'static str>, about: &'stati
         (false, Some(place)) => (json!("(hidden)"), place),
         (false, None) => (Value::Null, "default"),
     };
-    Setting { key: variable.to_owned(), value, source: source.to_owned(), variable: Some(variable), about }
+    Setting {
+        key: variable.to_owned(),
+        value,
+        source: source.to_owned(),
+        variable: Some(variable),
+        about: about.to_owned(),
+    }
 }
 
 fn token(data: &DataDir) -> Result<Setting, Failure> {

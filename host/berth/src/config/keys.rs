@@ -97,7 +97,47 @@ pub const KEYS: &[Key] = &[
         about: "false takes memory for each call from the system instead of a pool",
         value: |config| json!(config.plugins.pooling),
     },
+    Key {
+        name: "plugins.max_concurrent",
+        variable: None,
+        about: "calls of all plugins at the same time",
+        value: |config| json!(config.plugins.max_concurrent),
+    },
+    Key {
+        name: "plugins.max_memory_bytes",
+        variable: None,
+        about: "what the memory of all running calls may add up to; half of the machine's, at most 4 GiB, when absent",
+        value: |config| json!(config.plugins.max_memory_bytes),
+    },
+    Key {
+        name: "plugins.stack_bytes",
+        variable: None,
+        about: "stack of a plugin",
+        value: |config| json!(config.plugins.stack_bytes),
+    },
+    Key {
+        name: "plugins.component_bytes",
+        variable: None,
+        about: "the largest component that is installed",
+        value: |config| json!(config.plugins.component_bytes),
+    },
 ];
+
+/// `[plugins.limits]` and `[plugins.ceilings]`, whose keys are those of the engine: name, about, value.
+pub fn limits(config: &Config) -> impl Iterator<Item = (String, String, Value)> {
+    let (limits, ceilings) = config.plugins.limits();
+    let keys = berth_wasm::limits::KEYS;
+    let of = move |section: &'static str, what: &'static str, of: berth_wasm::limits::Limits| {
+        keys.iter().map(move |key| {
+            (
+                format!("plugins.{section}.{}", key.name),
+                format!("{what}{}", key.about),
+                json!((key.value)(&of)),
+            )
+        })
+    };
+    of("limits", "", limits).chain(of("ceilings", "highest wish: ", ceilings))
+}
 
 impl Key {
     /// The value in `config`, as TOML spells it but for null, which is absent.
@@ -112,12 +152,15 @@ impl Key {
         {
             return Source::Environment(name);
         }
-        let table: Option<toml::Table> = file.and_then(|text| text.parse().ok());
-        let (section, key) = self.name.split_once('.').unwrap_or((self.name, ""));
-        let is_set =
-            table.is_some_and(|table| table.get(section).is_some_and(|part| part.get(key).is_some()));
-        if is_set { Source::File } else { Source::Default }
+        in_file(file, self.name)
     }
+}
+
+/// Whether `file` sets the key of this name.
+pub fn in_file(file: Option<&str>, name: &str) -> Source {
+    let table = file.and_then(|text| text.parse::<toml::Table>().ok()).map(toml::Value::Table);
+    let found = table.as_ref().and_then(|table| name.split('.').try_fold(table, |part, key| part.get(key)));
+    if found.is_some() { Source::File } else { Source::Default }
 }
 
 /// An address of a database without its password.
@@ -145,11 +188,22 @@ mod tests {
         let mut known = BTreeSet::new();
         for section in named(&refusal("nothing = 1")) {
             for key in named(&refusal(&format!("[{section}]\nnothing = 1"))) {
-                known.insert(format!("{section}.{key}"));
+                let name = format!("{section}.{key}");
+                let inner = toml::from_str::<Config>(&format!("[{name}]\nnothing = 1")).err();
+                let inner = inner.filter(|error| error.message().starts_with("unknown field"));
+                match inner {
+                    Some(error) => {
+                        known.extend(named(error.message()).iter().map(|key| format!("{name}.{key}")))
+                    }
+                    None => {
+                        known.insert(name);
+                    }
+                }
             }
         }
 
-        let listed: BTreeSet<_> = KEYS.iter().map(|key| key.name.to_owned()).collect();
+        let mut listed: BTreeSet<_> = KEYS.iter().map(|key| key.name.to_owned()).collect();
+        listed.extend(limits(&Config::default()).map(|(name, ..)| name));
 
         assert_eq!(listed, known);
     }

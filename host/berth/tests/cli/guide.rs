@@ -233,21 +233,33 @@ fn the_guide_has_the_limits_of_the_engine() {
     };
     let (most, time) = (Limits::ceilings(), |time: std::time::Duration| format!("{} s", time.as_secs()));
     let none = String::new;
+    let wide = |bytes: u64| size(usize::try_from(bytes).unwrap());
+    let count = |default: usize, most: usize| (default.to_string(), most.to_string());
     let wanted = BTreeMap::from([
         ("memory", (size(limits::MEMORY_BYTES), size(most.memory_bytes))),
         ("computing time", (time(limits::CPU), time(most.cpu))),
         ("whole time, waits included", (time(limits::WALL), time(most.wall))),
         ("JSON text of the answer", (size(limits::OUTPUT_BYTES), size(most.output_bytes))),
+        ("one crossing to the host", (size(limits::HOSTCALL_BYTES), size(most.hostcall_bytes))),
+        ("handles of resources", count(limits::HANDLES, most.handles)),
+        ("elements of one table", count(limits::TABLE_ELEMENTS, most.table_elements)),
+        ("core instances", count(limits::CORE_INSTANCES, most.core_instances)),
+        ("lines of the log", count(limits::LOG_LINES, most.log_lines)),
+        ("one line of the log", (size(limits::LOG_LINE_BYTES), size(most.log_line_bytes))),
+        ("bytes written into folders", (wide(limits::WRITTEN_BYTES), wide(most.written_bytes))),
         (
-            "calls of one plugin at once",
-            (limits::CALLS_PER_PLUGIN.to_string(), most.concurrent_calls.to_string()),
+            "files, folders and links made",
+            (limits::CREATED_FILES.to_string(), most.created_files.to_string()),
         ),
+        ("random bytes at once", (wide(limits::RANDOM_BYTES), wide(most.random_bytes))),
+        ("calls of one plugin at once", count(limits::CALLS_PER_PLUGIN, most.concurrent_calls)),
         ("calls of all plugins at once", (limits::CALLS_PER_HOST.to_string(), none())),
+        (
+            "memory of all running calls",
+            (format!("{}, half of the machine's where that is less", wide(limits::MEMORY_PER_HOST)), none()),
+        ),
         ("texts in the arguments", (size(limits::INPUT_BYTES), none())),
-        ("one crossing to the host", (size(limits::HOSTCALL_BYTES), none())),
         ("stack", (size(limits::STACK_BYTES), none())),
-        ("lines of the log", (limits::LOG_LINES.to_string(), none())),
-        ("one line of the log", (size(limits::LOG_LINE_BYTES), none())),
         ("file of the component", (size(limits::COMPONENT_BYTES), none())),
         ("time to return after a cancellation", (time(limits::CANCEL_GRACE), none())),
     ]);

@@ -11,7 +11,7 @@ use futures::FutureExt as _;
 use serde_json::Value;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio_util::sync::CancellationToken;
-use wasmtime::component::{ComponentExportIndex, Val};
+use wasmtime::component::{ComponentExportIndex, ResourceTableError, Val};
 use wasmtime::{Store, Trap, WasmBacktrace};
 use wasmtime_wasi::{FsPerms, I32Exit, WasiCtx};
 
@@ -40,7 +40,8 @@ enum Answer {
     Described(Vec<u8>),
 }
 
-type Permits = (OwnedSemaphorePermit, OwnedSemaphorePermit);
+/// Of the host, of the plugin, of the memory of all.
+type Permits = (OwnedSemaphorePermit, OwnedSemaphorePermit, OwnedSemaphorePermit);
 
 /// Runs `work` in a fresh store: on this task, or on a thread for files when the call has folders.
 pub(crate) async fn run(
@@ -122,7 +123,7 @@ async fn execute(
     let ended = {
         let mut store = PluginState::new(shared.clone(), call, wasi)
             .into_store(&engine.engine)
-            .map_err(|error| failed(&error, &shared, wall))?;
+            .map_err(|error| failed(&error, &plugin, &shared, wall))?;
         let mut guest = pin!(serve(&plugin, &mut store, work));
         let metered = Metered { meter: &shared.meter, inner: guest.as_mut() };
         tokio::select! {
@@ -144,7 +145,7 @@ async fn execute(
         wall_us: micros(start.elapsed()),
         cpu_us: micros(shared.meter.total()),
         peak_memory_bytes: shared.peak_memory(),
-        host_calls: shared.host_calls(),
+        host_calls: shared.spending.host_calls(),
         logs: lines,
         dropped_log_lines: dropped,
     };
@@ -152,7 +153,7 @@ async fn execute(
         Ended::TimedOut => Err(CallError::Timeout { seconds: wall.as_secs_f64() }),
         Ended::Cancelled => Err(CallError::Cancelled),
         Ended::Answered(_) if invocation.cancel.is_cancelled() => Err(CallError::Cancelled),
-        Ended::Answered(Err(error)) => Err(failed(&error, &shared, wall)),
+        Ended::Answered(Err(error)) => Err(failed(&error, &plugin, &shared, wall)),
         Ended::Answered(Ok(answer)) => finished(answer, &shared, receipt),
     }
 }
@@ -198,7 +199,7 @@ async fn grace(cancel: &CancellationToken) {
 }
 
 fn with_folders(shared: &Shared, folders: &[Folder], private: Option<&Path>) -> Result<WasiCtx, CallError> {
-    let mut builder = state::wasi_builder(&shared.logs);
+    let mut builder = state::wasi_builder(shared);
     // Before the folders: each takes the setting over when it is opened.
     builder.allow_blocking_current_thread(true);
     for folder in folders {
@@ -272,7 +273,7 @@ fn typed(value: Val, shape: Option<&Shape>, limit: usize) -> Result<(Value, bool
 }
 
 /// Names what ended a guest.
-fn failed(error: &wasmtime::Error, shared: &Shared, wall: Duration) -> CallError {
+fn failed(error: &wasmtime::Error, plugin: &Loaded, shared: &Shared, wall: Duration) -> CallError {
     match shared.stop() {
         Stop::Cpu => return CallError::Cpu { seconds: shared.limits.cpu.as_secs_f64() },
         Stop::Wall => return CallError::Timeout { seconds: wall.as_secs_f64() },
@@ -285,18 +286,27 @@ fn failed(error: &wasmtime::Error, shared: &Shared, wall: Duration) -> CallError
         return CallError::Exit { status: *status };
     }
     if error.downcast_ref::<wasmtime::PoolConcurrencyLimitError>().is_some() {
-        return CallError::Busy { what: "the engine", limit: limits::CALLS_PER_HOST };
+        return CallError::Busy { what: "the engine", limit: plugin.engine.inner.config.concurrent_calls };
     }
     // The type of this error is private to the engine; its text is all there is.
     if error.root_cause().to_string().contains("fuel allocated for hostcalls") {
-        return CallError::Hostcall { limit: limits::HOSTCALL_BYTES };
+        return CallError::Hostcall { limit: shared.limits.hostcall_bytes };
+    }
+    if out_of_handles(error) {
+        return CallError::Handles { limit: shared.limits.handles };
+    }
+    if error.root_cause().to_string().starts_with("resource limit exceeded: instance count") {
+        return CallError::Instances { limit: shared.limits.core_instances };
     }
     let trap = error.downcast_ref::<Trap>();
     if trap == Some(&Trap::StackOverflow) {
-        return CallError::Stack { limit_bytes: limits::STACK_BYTES };
+        return CallError::Stack { limit_bytes: plugin.engine.inner.config.stack_bytes };
     }
     if shared.was_short_of_memory() {
         return CallError::Memory { limit: shared.limits.memory_bytes };
+    }
+    if shared.was_short_of_table() {
+        return CallError::Table { limit: shared.limits.table_elements };
     }
     let frames = error
         .downcast_ref::<WasmBacktrace>()
@@ -306,6 +316,12 @@ fn failed(error: &wasmtime::Error, shared: &Shared, wall: Duration) -> CallError
         .unwrap_or_default();
     let kind = trap.map_or_else(|| error.root_cause().to_string(), Trap::to_string);
     CallError::Trap { kind, frames }
+}
+
+/// Whether the guest holds as many resources as it may: of its own, or of the host.
+fn out_of_handles(error: &wasmtime::Error) -> bool {
+    error.downcast_ref::<ResourceTableError>().is_some_and(|error| matches!(error, ResourceTableError::Full))
+        || error.root_cause().to_string().ends_with("store handle limit exceeded")
 }
 
 fn micros(span: Duration) -> u64 {

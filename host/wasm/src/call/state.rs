@@ -11,6 +11,7 @@ use wasmtime::{ResourceLimiter, Store, UpdateDeadline};
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 
 use super::meter::Meter;
+use super::spending::Spending;
 use crate::capability::context::CallContext;
 use crate::capability::files::{self, Folder};
 use crate::capability::grants::{GrantSource, GrantView};
@@ -38,10 +39,12 @@ pub struct Shared {
     /// Set when the call is to end; imports that wait then return.
     pub cancel: CancellationToken,
     stop: AtomicU8,
+    /// Counted by the store and by its open streams.
+    pub spending: Arc<Spending>,
     revoked: AtomicBool,
-    host_calls: AtomicU64,
     peak_memory: AtomicU64,
-    refused_memory: AtomicU64,
+    refused_memory: AtomicBool,
+    refused_table: AtomicBool,
 }
 
 impl Shared {
@@ -49,14 +52,15 @@ impl Shared {
         Self {
             meter,
             deadline,
+            logs: LogSink::new(limits.log_lines, limits.log_line_bytes),
+            spending: Arc::new(Spending::new(&limits)),
             limits,
-            logs: LogSink::default(),
             cancel,
             stop: AtomicU8::new(Stop::None as u8),
             revoked: AtomicBool::new(false),
-            host_calls: AtomicU64::new(0),
             peak_memory: AtomicU64::new(0),
-            refused_memory: AtomicU64::new(0),
+            refused_memory: AtomicBool::new(false),
+            refused_table: AtomicBool::new(false),
         }
     }
 
@@ -74,17 +78,18 @@ impl Shared {
         self.revoked.load(Ordering::Relaxed)
     }
 
-    pub fn host_calls(&self) -> u64 {
-        self.host_calls.load(Ordering::Relaxed)
-    }
-
     pub fn peak_memory(&self) -> usize {
         usize::try_from(self.peak_memory.load(Ordering::Relaxed)).unwrap_or(usize::MAX)
     }
 
     /// Whether the guest was refused memory.
     pub fn was_short_of_memory(&self) -> bool {
-        self.refused_memory.load(Ordering::Relaxed) > 0
+        self.refused_memory.load(Ordering::Relaxed)
+    }
+
+    /// Whether the guest was refused a larger table.
+    pub fn was_short_of_table(&self) -> bool {
+        self.refused_table.load(Ordering::Relaxed)
     }
 }
 
@@ -118,11 +123,12 @@ impl PluginState {
 
     /// A store with every limit set.
     pub fn into_store(mut self, engine: &wasmtime::Engine) -> wasmtime::Result<Store<Self>> {
-        self.table.set_max_capacity(limits::HANDLES);
+        let (handles, hostcall_bytes) = (self.shared.limits.handles, self.shared.limits.hostcall_bytes);
+        self.table.set_max_capacity(handles);
         let mut store = Store::try_new(engine, self)?;
         store.limiter(|state| &mut state.memory);
-        store.set_hostcall_fuel(limits::HOSTCALL_BYTES);
-        store.set_max_component_handles(limits::HANDLES);
+        store.set_hostcall_fuel(hostcall_bytes);
+        store.set_max_component_handles(handles);
         store.set_epoch_deadline(1);
         store.epoch_deadline_callback(|store| {
             let shared = &store.data().shared;
@@ -175,7 +181,7 @@ impl PluginState {
         let now = files::folders(&self.call.grants);
         if self.call.folders.iter().any(|folder| !now.contains(folder)) {
             self.table = ResourceTable::new();
-            self.table.set_max_capacity(limits::HANDLES);
+            self.table.set_max_capacity(self.shared.limits.handles);
             // The context would hand the same folders out again to a guest that asks for them anew.
             self.wasi = None;
             self.shared.revoked.store(true, Ordering::Relaxed);
@@ -195,7 +201,12 @@ impl PluginState {
     }
 
     pub fn count_host_call(&self) {
-        self.shared.host_calls.fetch_add(1, Ordering::Relaxed);
+        self.shared.spending.count_host_call();
+    }
+
+    /// What the call takes from the machine.
+    pub fn spending(&self) -> &Arc<Spending> {
+        &self.shared.spending
     }
 
     /// Milliseconds until the host ends the call, 0 after that.
@@ -225,12 +236,13 @@ impl PluginState {
 }
 
 /// A WASI context with closed input, logged output, and no folders, variables or network.
-pub fn wasi_builder(logs: &LogSink) -> wasmtime_wasi::WasiCtxBuilder {
+pub fn wasi_builder(shared: &Shared) -> wasmtime_wasi::WasiCtxBuilder {
     let mut builder = WasiCtx::builder();
+    let output = |stream| Output { sink: shared.logs.clone(), spending: shared.spending.clone(), stream };
     builder
-        .stdout(Output { sink: logs.clone(), stream: Stream::Stdout })
-        .stderr(Output { sink: logs.clone(), stream: Stream::Stderr })
-        .max_random_size(limits::RANDOM_BYTES);
+        .stdout(output(Stream::Stdout))
+        .stderr(output(Stream::Stderr))
+        .max_random_size(shared.limits.random_bytes);
     builder
 }
 
@@ -238,7 +250,9 @@ impl WasiView for PluginState {
     fn ctx(&mut self) -> WasiCtxView<'_> {
         self.refresh_grants();
         let shared = &self.shared;
-        let ctx = self.wasi.get_or_insert_with(|| wasi_builder(&shared.logs).build());
+        // Every function of WASI comes by here.
+        shared.spending.count_host_call();
+        let ctx = self.wasi.get_or_insert_with(|| wasi_builder(shared).build());
         WasiCtxView { ctx, table: &mut self.table }
     }
 }
@@ -260,7 +274,7 @@ impl ResourceLimiter for MemoryLimiter {
         let grown = desired.saturating_sub(current);
         let total = self.total.saturating_add(grown);
         if total > self.shared.limits.memory_bytes {
-            self.shared.refused_memory.fetch_add(1, Ordering::Relaxed);
+            self.shared.refused_memory.store(true, Ordering::Relaxed);
             return Ok(false);
         }
         if maximum.is_some_and(|maximum| desired > maximum) {
@@ -283,11 +297,15 @@ impl ResourceLimiter for MemoryLimiter {
         desired: usize,
         _maximum: Option<usize>,
     ) -> wasmtime::Result<bool> {
-        Ok(desired <= limits::TABLE_ELEMENTS)
+        let fits = desired <= self.shared.limits.table_elements;
+        if !fits {
+            self.shared.refused_table.store(true, Ordering::Relaxed);
+        }
+        Ok(fits)
     }
 
     fn instances(&self) -> usize {
-        limits::CORE_INSTANCES
+        self.shared.limits.core_instances
     }
 
     fn tables(&self) -> usize {

@@ -4,8 +4,6 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use serde::Serialize;
 
-use crate::limits;
-
 /// Where a line came from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -21,20 +19,33 @@ pub struct LogLine {
     pub text: String,
 }
 
-/// Collects the lines of one call: at most [`limits::LOG_LINES`] of [`limits::LOG_LINE_BYTES`].
+/// Collects the lines of one call, so many of so many bytes.
 ///
 /// What is beyond that is counted and dropped; the guest never waits and never fails.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct LogSink(Arc<Mutex<Lines>>);
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Lines {
+    most_lines: usize,
+    most_bytes: usize,
     lines: Vec<LogLine>,
     open: [Vec<u8>; 2],
     dropped: u64,
 }
 
 impl LogSink {
+    /// Keeps `lines` lines of at most `bytes` bytes.
+    pub fn new(lines: usize, bytes: usize) -> Self {
+        Self(Arc::new(Mutex::new(Lines {
+            most_lines: lines,
+            most_bytes: bytes,
+            lines: Vec::new(),
+            open: Default::default(),
+            dropped: 0,
+        })))
+    }
+
     /// Takes what the guest wrote to `stream`.
     pub fn write(&self, stream: Stream, bytes: &[u8]) {
         self.lock().write(stream, bytes);
@@ -73,19 +84,19 @@ impl Lines {
 
     fn extend(&mut self, stream: Stream, part: &[u8]) {
         let open = &mut self.open[stream as usize];
-        let room = limits::LOG_LINE_BYTES.saturating_sub(open.len());
+        let room = self.most_bytes.saturating_sub(open.len());
         open.extend_from_slice(&part[..part.len().min(room)]);
     }
 
     fn end_line(&mut self, stream: Stream) {
         let open = std::mem::take(&mut self.open[stream as usize]);
-        if self.lines.len() >= limits::LOG_LINES {
+        if self.lines.len() >= self.most_lines {
             self.dropped += 1;
             return;
         }
         let mut text: String =
             String::from_utf8_lossy(&open).chars().filter(|c| !c.is_control() || *c == '\t').collect();
-        text.truncate(text.floor_char_boundary(limits::LOG_LINE_BYTES));
+        text.truncate(text.floor_char_boundary(self.most_bytes));
         self.lines.push(LogLine { stream, text });
     }
 }
@@ -93,10 +104,15 @@ impl Lines {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::limits;
+
+    fn sink() -> LogSink {
+        LogSink::new(limits::LOG_LINES, limits::LOG_LINE_BYTES)
+    }
 
     #[test]
     fn lines_are_joined_cut_and_cleaned() {
-        let sink = LogSink::default();
+        let sink = sink();
 
         sink.write(Stream::Stdout, b"one\x1b[31m re");
         sink.write(Stream::Stderr, b"other\r\n");
@@ -112,7 +128,7 @@ mod tests {
 
     #[test]
     fn a_flood_is_dropped_and_counted() {
-        let sink = LogSink::default();
+        let sink = sink();
 
         for _ in 0..1000 {
             sink.write(Stream::Stdout, b"again\n");

@@ -82,11 +82,11 @@ fn component_name(manifest: &Manifest) -> String {
     manifest.component.clone().unwrap_or_else(|| format!("{}.wasm", manifest.id))
 }
 
-/// Reads a component, unless it is too large to be inspected.
+/// Reads a component, unless it is larger than any host takes.
 fn component(path: &Path) -> Result<Bytes, HostError> {
     let bytes = usize::try_from(size(path)?).unwrap_or(usize::MAX);
-    if bytes > limits::COMPONENT_BYTES {
-        return Err(InstallError::TooLarge { bytes, limit: limits::COMPONENT_BYTES }.into());
+    if bytes > limits::MAX_COMPONENT_BYTES {
+        return Err(InstallError::TooLarge { bytes, limit: limits::MAX_COMPONENT_BYTES }.into());
     }
     Ok(fs::read(path).map_err(|error| unreadable(path, error))?.into())
 }

@@ -98,10 +98,13 @@ impl Registry {
 
 impl Loaded {
     fn rebuild(&mut self) {
-        let specs = self
-            .plugins
-            .iter()
-            .flat_map(|(id, plugin)| plugin.tools().iter().filter_map(|tool| tool.to_spec(id).ok()));
+        let specs = self.plugins.iter().flat_map(|(id, plugin)| {
+            plugin.tools().iter().filter_map(|tool| {
+                let spec = tool.to_spec(id).ok()?;
+                // What the operator set may have changed since the tool was described.
+                Some(ToolSpec { timeout: plugin.timeout(tool), ..spec })
+            })
+        });
         self.catalogue = Arc::new(specs.collect());
     }
 }

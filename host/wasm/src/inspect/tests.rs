@@ -27,7 +27,7 @@ fn what_is_no_component_is_refused_with_its_reason() {
         (b"#!/bin/sh\n".to_vec(), "COMPONENT_NOT_WASM"),
         (wat::parse_str("(module)").unwrap(), "COMPONENT_CORE_MODULE"),
         (compiled, "COMPONENT_PRECOMPILED"),
-        (vec![0; limits::COMPONENT_BYTES + 1], "COMPONENT_TOO_LARGE"),
+        (vec![0; limits::MAX_COMPONENT_BYTES + 1], "COMPONENT_TOO_LARGE"),
         (b"\0asm".to_vec(), "COMPONENT_TRUNCATED"),
         (wat::parse_str("(component)").unwrap(), "PLUGIN_NO_TOOLS"),
     ] {

@@ -1,9 +1,12 @@
 //! The manifest as it stands in the file.
 
 use std::collections::BTreeMap;
+use std::num::NonZeroU64;
 
 use serde::Deserialize;
 use toml::Spanned;
+
+use crate::limits::Wishes;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -77,15 +80,46 @@ pub(super) struct ToolHints {
     pub examples: Vec<toml::Value>,
 }
 
+/// The keys of [`crate::limits::KEYS`], and how long an instance lives.
 #[derive(Deserialize, Default)]
-#[serde(deny_unknown_fields)]
+#[serde(default, deny_unknown_fields)]
 pub(super) struct Limits {
-    pub memory_bytes: Option<Spanned<u64>>,
-    pub cpu_ms: Option<Spanned<u64>>,
-    pub timeout_ms: Option<Spanned<u64>>,
-    pub output_bytes: Option<Spanned<u64>>,
-    pub concurrent: Option<Spanned<u64>>,
+    pub memory_bytes: Option<NonZeroU64>,
+    pub cpu_ms: Option<NonZeroU64>,
+    pub timeout_ms: Option<NonZeroU64>,
+    pub output_bytes: Option<NonZeroU64>,
+    pub hostcall_bytes: Option<NonZeroU64>,
+    pub handles: Option<NonZeroU64>,
+    pub table_elements: Option<NonZeroU64>,
+    pub core_instances: Option<NonZeroU64>,
+    pub log_lines: Option<NonZeroU64>,
+    pub log_line_bytes: Option<NonZeroU64>,
+    pub written_bytes: Option<NonZeroU64>,
+    pub created_files: Option<NonZeroU64>,
+    pub random_bytes: Option<NonZeroU64>,
+    pub concurrent: Option<NonZeroU64>,
     pub instances: Option<Instances>,
+}
+
+impl From<&Limits> for Wishes {
+    fn from(file: &Limits) -> Self {
+        Self {
+            memory_bytes: file.memory_bytes,
+            cpu: file.cpu_ms,
+            wall: file.timeout_ms,
+            output_bytes: file.output_bytes,
+            hostcall_bytes: file.hostcall_bytes,
+            handles: file.handles,
+            table_elements: file.table_elements,
+            core_instances: file.core_instances,
+            log_lines: file.log_lines,
+            log_line_bytes: file.log_line_bytes,
+            written_bytes: file.written_bytes,
+            created_files: file.created_files,
+            random_bytes: file.random_bytes,
+            concurrent_calls: file.concurrent,
+        }
+    }
 }
 
 #[derive(Deserialize, Clone, Copy)]

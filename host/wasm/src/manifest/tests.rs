@@ -1,4 +1,5 @@
 use super::*;
+use crate::limits::Limits;
 
 const NOTES: &str = r#"
 [plugin]
@@ -27,7 +28,7 @@ fn a_manifest_says_what_the_plugin_wants() {
 
     assert_eq!(manifest.id, "notes");
     assert_eq!(manifest.kind, Kind::Tool);
-    assert_eq!(manifest.limits.memory_bytes, 1 << 20);
+    assert_eq!(manifest.wishes.over(&Limits::default()).memory_bytes, 1 << 20);
     assert_eq!(manifest.requests[0].capability, Capability::Files);
     assert!(manifest.requests[0].required);
     let hints = manifest.hints(Some("me:notes/files"), "append-line").unwrap();
@@ -87,7 +88,7 @@ fn values_out_of_range_are_refused_where_they_stand() {
 fn wishes_end_at_the_ceilings_of_the_operator() {
     let manifest = Manifest::parse(&NOTES.replace("1048576", "99999999999")).unwrap();
 
-    assert_eq!(manifest.limits.clamped(&Limits::ceilings()).memory_bytes, 256 << 20);
+    assert_eq!(manifest.wishes.over(&Limits::default()).clamped(&Limits::ceilings()).memory_bytes, 256 << 20);
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! Standard output and error of a guest.
 
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
@@ -8,6 +9,7 @@ use tokio::io::AsyncWrite;
 use wasmtime_wasi::cli::{IsTerminal, StdoutStream};
 use wasmtime_wasi::p2::{OutputStream, Pollable, StreamResult};
 
+use crate::call::spending::Spending;
 use crate::capability::logs::{LogSink, Stream};
 
 /// How much a guest may write at once.
@@ -17,7 +19,15 @@ const CHUNK_BYTES: usize = 64 << 10;
 #[derive(Clone)]
 pub struct Output {
     pub sink: LogSink,
+    pub spending: Arc<Spending>,
     pub stream: Stream,
+}
+
+impl Output {
+    fn take(&self, bytes: &[u8]) {
+        self.spending.count_sent(bytes.len());
+        self.sink.write(self.stream, bytes);
+    }
 }
 
 impl IsTerminal for Output {
@@ -38,7 +48,7 @@ impl StdoutStream for Output {
 
 impl AsyncWrite for Output {
     fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, bytes: &[u8]) -> Poll<std::io::Result<usize>> {
-        self.sink.write(self.stream, bytes);
+        self.take(bytes);
         Poll::Ready(Ok(bytes.len()))
     }
 
@@ -59,7 +69,7 @@ impl Pollable for Output {
 #[async_trait::async_trait]
 impl OutputStream for Output {
     fn write(&mut self, bytes: Bytes) -> StreamResult<()> {
-        self.sink.write(self.stream, &bytes);
+        self.take(&bytes);
         Ok(())
     }
 

@@ -1,0 +1,117 @@
+//! What a call takes from the machine beyond memory and time, counted while it takes it.
+
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+use crate::limits::Limits;
+
+/// The call has written, or made, as much as it may.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the call has written as much as it may")]
+pub struct QuotaExceeded;
+
+/// Counters of one call. Shared by its store and its open streams.
+#[derive(Debug)]
+pub struct Spending {
+    most_written: u64,
+    most_created: u64,
+    host_calls: AtomicU64,
+    sent: AtomicU64,
+    received: AtomicU64,
+    written: AtomicU64,
+    created: AtomicU64,
+    denials: AtomicU64,
+}
+
+impl Spending {
+    pub fn new(limits: &Limits) -> Self {
+        Self {
+            most_written: limits.written_bytes,
+            most_created: limits.created_files,
+            host_calls: AtomicU64::new(0),
+            sent: AtomicU64::new(0),
+            received: AtomicU64::new(0),
+            written: AtomicU64::new(0),
+            created: AtomicU64::new(0),
+            denials: AtomicU64::new(0),
+        }
+    }
+
+    pub fn count_host_call(&self) {
+        self.host_calls.fetch_add(1, Relaxed);
+    }
+
+    /// The guest handed `bytes` to the host.
+    pub fn count_sent(&self, bytes: usize) {
+        self.sent.fetch_add(bytes as u64, Relaxed);
+    }
+
+    /// The guest got `bytes` from the host.
+    pub fn count_received(&self, bytes: usize) {
+        self.received.fetch_add(bytes as u64, Relaxed);
+    }
+
+    /// The guest asked for what nobody granted.
+    pub fn count_denial(&self) {
+        self.denials.fetch_add(1, Relaxed);
+    }
+
+    /// Takes room for `bytes` in the granted folders before they are written.
+    pub fn write(&self, bytes: u64) -> Result<(), QuotaExceeded> {
+        take(&self.written, bytes, self.most_written)
+    }
+
+    /// Takes the place of one more file, folder or link before it is made.
+    pub fn create(&self) -> Result<(), QuotaExceeded> {
+        take(&self.created, 1, self.most_created)
+    }
+
+    pub fn host_calls(&self) -> u64 {
+        self.host_calls.load(Relaxed)
+    }
+
+    pub fn sent(&self) -> u64 {
+        self.sent.load(Relaxed)
+    }
+
+    pub fn received(&self) -> u64 {
+        self.received.load(Relaxed)
+    }
+
+    pub fn written(&self) -> u64 {
+        self.written.load(Relaxed)
+    }
+
+    pub fn created(&self) -> u64 {
+        self.created.load(Relaxed)
+    }
+
+    pub fn denials(&self) -> u64 {
+        self.denials.load(Relaxed)
+    }
+}
+
+/// Adds to a counter unless it would pass `most`.
+fn take(counter: &AtomicU64, amount: u64, most: u64) -> Result<(), QuotaExceeded> {
+    let room = |taken: u64| taken.checked_add(amount).filter(|sum| *sum <= most);
+    counter.fetch_update(Relaxed, Relaxed, room).map(drop).map_err(|_| QuotaExceeded)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_refused_takes_no_room() {
+        let limits = Limits { written_bytes: 10, created_files: 1, ..Limits::default() };
+        let spending = Spending::new(&limits);
+
+        assert_eq!(spending.write(8), Ok(()));
+        assert_eq!(spending.write(u64::MAX), Err(QuotaExceeded));
+        assert_eq!(spending.write(3), Err(QuotaExceeded));
+        assert_eq!(spending.write(2), Ok(()));
+        assert_eq!(spending.create(), Ok(()));
+        assert_eq!(spending.create(), Err(QuotaExceeded));
+
+        assert_eq!((spending.written(), spending.created()), (10, 1));
+    }
+}

@@ -2,6 +2,7 @@
 
 pub mod approvals;
 pub mod chat;
+pub mod compile;
 pub mod config;
 pub mod doctor;
 pub mod endpoints;

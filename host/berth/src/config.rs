@@ -119,6 +119,10 @@ pub struct Plugins {
     pub stack_bytes: usize,
     /// The largest component that is installed.
     pub component_bytes: usize,
+    /// Address space of the process that compiles a component.
+    pub compile_memory_bytes: u64,
+    /// How long it may take; of CPU time twice as long, for it has several threads.
+    pub compile_seconds: u64,
     /// Limits of a plugin whose manifest wishes for no others.
     pub limits: Wishes,
     /// The highest that a manifest may wish for.
@@ -133,6 +137,8 @@ impl Default for Plugins {
             max_memory_bytes: None,
             stack_bytes: engine::STACK_BYTES,
             component_bytes: engine::COMPONENT_BYTES,
+            compile_memory_bytes: engine::compile::MEMORY_BYTES,
+            compile_seconds: engine::compile::WALL.as_secs(),
             limits: Wishes::default(),
             ceilings: Wishes::default(),
         }
@@ -272,6 +278,8 @@ impl Plugins {
         for (section, key, value, least, most) in [
             (section, "stack_bytes", stack, 64 << 10, 16 << 20),
             (section, "component_bytes", component, 1, most),
+            (section, "compile_memory_bytes", self.compile_memory_bytes, 256 << 20, 1 << 46),
+            (section, "compile_seconds", self.compile_seconds, 1, 3600),
             (section, "max_memory_bytes", self.max_memory_bytes.unwrap_or(1 << 30), 1 << 20, 1 << 46),
             // What the pool of instances can be built with.
             ("plugins.ceilings", "memory_bytes", ceilings.memory_bytes as u64, 64 << 10, 4 << 30),

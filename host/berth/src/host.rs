@@ -12,6 +12,7 @@ use berth_hub::{Hub, HubConfig, Links};
 use berth_model::run::RunLimits;
 use berth_store::{DatabaseUrl, SqlStore};
 use berth_wasm::capability::services::Services;
+use berth_wasm::engine::compiler::child::{ChildCompiler, CompileLimits};
 use berth_wasm::host::endpoints::LinkedEndpoints;
 use berth_wasm::{EngineConfig, HostParts, PluginEngine, PluginHost, Pooling};
 use tokio::net::TcpListener;
@@ -194,6 +195,13 @@ fn engine(config: &Config, data: &DataDir) -> anyhow::Result<PluginEngine> {
     settings.stack_bytes = config.plugins.stack_bytes;
     settings.component_bytes = config.plugins.component_bytes;
     settings.pooling = if config.plugins.pooling { Pooling::Probe } else { Pooling::Off };
+    let compiling = CompileLimits {
+        memory_bytes: config.plugins.compile_memory_bytes,
+        cpu: Duration::from_secs(config.plugins.compile_seconds.saturating_mul(2)),
+        wall: Duration::from_secs(config.plugins.compile_seconds),
+    };
+    let compiler = ChildCompiler::this_program(compiling).context("the program of the host is not found")?;
+    settings.compiler = Arc::new(compiler);
     PluginEngine::new(settings).context("the plugin engine cannot start")
 }
 

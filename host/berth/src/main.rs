@@ -25,6 +25,10 @@ use clap::Parser;
 use cli::{Cli, Command};
 
 fn main() -> ExitCode {
+    // Before anything else: the compiler of plugins has limits that the rest would not fit in.
+    if let Some(arguments) = command::compile::arguments() {
+        return command::compile::run(arguments);
+    }
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {

@@ -1,6 +1,7 @@
 //! The engine that every plugin of the process shares.
 
 pub mod cache;
+pub mod compiler;
 pub mod files_pool;
 pub mod profile;
 pub mod ticker;
@@ -9,6 +10,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
+use compiler::{Compiler, InProcess};
 use serde::Serialize;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use wasmtime::Engine;
@@ -58,6 +61,8 @@ pub struct EngineConfig {
     /// The data folder of the host, without links in its path: no guest sees more of it than its `files/`, whatever
     /// is granted.
     pub private: Option<PathBuf>,
+    /// Who compiles components that are not in the cache.
+    pub compiler: Arc<dyn Compiler>,
     /// Threads for calls that may touch files.
     pub file_threads: usize,
     /// The host's wall clock, for deadlines that a guest sees.
@@ -80,6 +85,7 @@ impl EngineConfig {
             cache: None,
             cache_key: None,
             private: None,
+            compiler: Arc::new(InProcess),
             file_threads: 4,
             clock,
         }
@@ -199,31 +205,48 @@ impl PluginEngine {
 
     /// Compiles a component, or takes it from the cache, and prepares its tools.
     ///
-    /// Compiling waits for one of two places and runs on a blocking thread.
+    /// Compiling waits for one of two places.
     pub async fn load(&self, spec: PluginSpec) -> Result<LoadedPlugin, LoadError> {
         let component = self.component(&spec).await?;
         LoadedPlugin::prepare(self.clone(), component, spec)
     }
 
     async fn component(&self, spec: &PluginSpec) -> Result<Component, LoadError> {
-        let inner = self.inner.clone();
-        let digest = spec.digest.clone();
-        let found = tokio::task::spawn_blocking(move || {
-            inner.cache.as_ref().and_then(|cache| cache.lookup(&inner.engine, &digest))
-        })
-        .await
-        .map_err(|_| LoadError::Compiler)?;
-        if let Some(component) = found {
+        if let Some(component) = self.cached(&spec.digest).await? {
             return Ok(component);
         }
-
         let _place = self.inner.compilers.acquire().await.map_err(|_| LoadError::Compiler)?;
-        let inner = self.inner.clone();
-        let source = spec.component.clone();
+        // Whoever had the place before may have compiled the same.
+        if let Some(component) = self.cached(&spec.digest).await? {
+            return Ok(component);
+        }
+        let bytes = self.blocking({
+            let (source, digest) = (spec.component.clone(), spec.digest.clone());
+            move |_| bytes(&source, &digest)
+        });
+        let bytes = bytes.await??;
+        let code = self.inner.config.compiler.compile(&self.inner.engine, bytes).await?;
         let digest = spec.digest.clone();
-        tokio::task::spawn_blocking(move || inner.compile(&source, &digest))
-            .await
-            .map_err(|_| LoadError::Compiler)?
+        self.blocking(move |inner| {
+            if let Some(cache) = &inner.cache {
+                cache.store(&code, &digest);
+            }
+            cache::load(&inner.engine, &code).map_err(|source| LoadError::Artifact { source })
+        })
+        .await?
+    }
+
+    async fn cached(&self, digest: &str) -> Result<Option<Component>, LoadError> {
+        let digest = digest.to_owned();
+        self.blocking(move |inner| inner.cache.as_ref()?.lookup(&inner.engine, &digest)).await
+    }
+
+    async fn blocking<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Inner) -> T + Send + 'static,
+    ) -> Result<T, LoadError> {
+        let inner = self.inner.clone();
+        tokio::task::spawn_blocking(move || work(&inner)).await.map_err(|_| LoadError::Compiler)
     }
 }
 
@@ -232,23 +255,14 @@ fn budget(bytes: u64) -> usize {
     usize::try_from(bytes.div_ceil(1 << 20)).unwrap_or(usize::MAX).min(Semaphore::MAX_PERMITS)
 }
 
-impl Inner {
-    fn compile(&self, source: &ComponentSource, digest: &str) -> Result<Component, LoadError> {
-        let bytes = match source {
-            ComponentSource::Bytes(bytes) => bytes.clone(),
-            ComponentSource::File(path) => {
-                std::fs::read(path).map_err(|source| LoadError::Read { path: path.clone(), source })?.into()
-            }
-        };
-        let found = crate::digest(&bytes);
-        if found != digest {
-            return Err(LoadError::Digest { expected: digest.to_owned(), found });
+/// The bytes of a component, when they are the ones that were installed.
+fn bytes(source: &ComponentSource, digest: &str) -> Result<Bytes, LoadError> {
+    let bytes = match source {
+        ComponentSource::Bytes(bytes) => bytes.clone(),
+        ComponentSource::File(path) => {
+            std::fs::read(path).map_err(|source| LoadError::Read { path: path.clone(), source })?.into()
         }
-        let component =
-            Component::from_binary(&self.engine, &bytes).map_err(|source| LoadError::Compile { source })?;
-        if let Some(cache) = &self.cache {
-            cache.store(&component, digest);
-        }
-        Ok(component)
-    }
+    };
+    let found = crate::digest(&bytes);
+    if found == digest { Ok(bytes) } else { Err(LoadError::Digest { expected: digest.to_owned(), found }) }
 }

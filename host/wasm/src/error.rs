@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use berth_model::tool::{Blame, ToolFailure};
 use serde_json::{Value, json};
 
+use crate::engine::compiler::CompileError;
 use crate::value::BadValue;
 
 /// Why the engine did not start.
@@ -132,8 +133,10 @@ pub enum LoadError {
     Read { path: PathBuf, source: std::io::Error },
     #[error("the component of the plugin has changed: its digest is {found}, installed was {expected}")]
     Digest { expected: String, found: String },
-    #[error("the component could not be compiled")]
-    Compile { source: wasmtime::Error },
+    #[error(transparent)]
+    Compile(#[from] CompileError),
+    #[error("the compiled component cannot be loaded")]
+    Artifact { source: wasmtime::Error },
     #[error("the component does not fit the interfaces of this host")]
     Link { source: wasmtime::Error },
     #[error("the component needs more than the engine gives one plugin")]
@@ -152,7 +155,8 @@ impl LoadError {
         match self {
             Self::Read { .. } => "PLUGIN_COMPONENT_UNREADABLE",
             Self::Digest { .. } => "PLUGIN_COMPONENT_CHANGED",
-            Self::Compile { .. } | Self::Compiler => "PLUGIN_COMPILE_FAILED",
+            Self::Compile(error) => error.code(),
+            Self::Artifact { .. } | Self::Compiler => "PLUGIN_COMPILE_FAILED",
             Self::Link { .. } => "PLUGIN_LINK_FAILED",
             Self::TooBig { .. } => "PLUGIN_TOO_BIG",
             Self::ToolGone { .. } => "PLUGIN_TOOL_GONE",

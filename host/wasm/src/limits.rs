@@ -3,6 +3,7 @@
 //! To add a limit of a call: its constants and its line in `limits!`, its key in `manifest/file.rs`, the place that
 //! enforces it, and a guest that trips it in `tests/limits.rs`.
 
+pub mod compile;
 pub mod component;
 
 use std::num::NonZeroU64;

@@ -121,6 +121,18 @@ pub const KEYS: &[Key] = &[
         about: "the largest component that is installed",
         value: |config| json!(config.plugins.component_bytes),
     },
+    Key {
+        name: "plugins.compile_memory_bytes",
+        variable: None,
+        about: "address space of the process that compiles a component",
+        value: |config| json!(config.plugins.compile_memory_bytes),
+    },
+    Key {
+        name: "plugins.compile_seconds",
+        variable: None,
+        about: "seconds that compiling a component may take, and half of its CPU time",
+        value: |config| json!(config.plugins.compile_seconds),
+    },
 ];
 
 /// `[plugins.limits]` and `[plugins.ceilings]`, whose keys are those of the engine: name, about, value.

@@ -36,10 +36,7 @@ impl ArtifactCache {
             Some(key) => key,
             None => kept_key(dir)?,
         };
-        let mut hasher = StableHasher(Sha256::new());
-        engine.precompile_compatibility_hash().hash(&mut hasher);
-        let profile = hex::encode(&hasher.0.finalize()[..16]);
-        Ok(Self { dir: dir.to_owned(), key, profile, temp: AtomicU64::new(0) })
+        Ok(Self { dir: dir.to_owned(), key, profile: profile(engine), temp: AtomicU64::new(0) })
     }
 
     /// The compiled component with this digest, when there is a good one.
@@ -57,28 +54,26 @@ impl ArtifactCache {
             tracing::warn!(path = %path.display(), "compiled plugin is not ours or damaged: compiling again");
             return None;
         };
-        #[expect(
-            unsafe_code,
-            reason = "the MAC shows that this host wrote exactly these bytes under this name"
-        )]
-        // SAFETY: `deserialize` asks for bytes that `Component::serialize` made. Only `store` computes a MAC with our
-        // key, and it does so over the output of `serialize`; the bytes are in our memory, so the file cannot change.
-        let loaded = unsafe { Component::deserialize(engine, code) };
-        loaded
+        // Only `store` makes a MAC with our key, and it does so over the output of our compiler.
+        load(engine, code)
             .inspect_err(|error| {
                 tracing::info!(path = %path.display(), %error, "compiled plugin is of another engine: compiling again");
             })
             .ok()
     }
 
-    /// Keeps a compiled component. A failure is logged: the cache is never needed.
-    pub fn store(&self, component: &Component, digest: &str) {
-        let written = component
-            .serialize()
-            .map_err(|error| io::Error::other(format!("{error:#}")))
-            .and_then(|code| self.write(digest, &code));
-        if let Err(error) = written {
+    /// Keeps machine code that our compiler made. A failure is logged: the cache is never needed.
+    pub fn store(&self, code: &[u8], digest: &str) {
+        if let Err(error) = self.write(digest, code) {
             tracing::warn!(%error, "the compiled plugin could not be kept: the next start compiles it again");
+        }
+    }
+
+    /// Forgets the machine code of a component.
+    pub fn remove(&self, digest: &str) -> io::Result<()> {
+        match fs::remove_file(self.path(digest)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
         }
     }
 
@@ -122,6 +117,26 @@ impl ArtifactCache {
         mac.update(code);
         mac
     }
+}
+
+/// Makes machine code callable that our own compiler wrote: in this process, in its child, or once before a start.
+pub(super) fn load(engine: &Engine, code: &[u8]) -> wasmtime::Result<Component> {
+    #[expect(unsafe_code, reason = "the callers have the code from our compiler, or a MAC that shows it")]
+    // SAFETY: `deserialize` asks for bytes that `Engine::precompile_component` made. They come from the compiler that
+    // this host runs, over its pipe or over an entry that only this host can have written; they are in our memory, so
+    // nobody changes them on the way. Settings of another engine are found by wasmtime itself.
+    let loaded = unsafe { Component::deserialize(engine, code) };
+    loaded
+}
+
+/// Characters of a [`profile`].
+pub const PROFILE_CHARS: usize = 32;
+
+/// Settings and version of the compiler, as hex: what code of one profile means, it means to every engine of it.
+pub fn profile(engine: &Engine) -> String {
+    let mut hasher = StableHasher(Sha256::new());
+    engine.precompile_compatibility_hash().hash(&mut hasher);
+    hex::encode(&hasher.0.finalize()[..PROFILE_CHARS / 2])
 }
 
 /// Feeds `Hash` to SHA-256: the same on every machine and release.

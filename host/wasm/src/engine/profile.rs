@@ -53,6 +53,11 @@ pub fn build(config: &EngineConfig) -> Result<(Engine, Allocator), EngineError> 
     Ok((engine, Allocator { slots: 0, reason: format!("no pool fits: {}", cause(&first)) }))
 }
 
+/// An engine that compiles for those of [`build`] and runs nothing: it takes no memory for instances.
+pub fn compiler() -> wasmtime::Result<Engine> {
+    Engine::new(&base()?)
+}
+
 fn cause(error: &EngineError) -> String {
     match error {
         EngineError::Config { source } => format!("{source:#}"),
@@ -67,6 +72,18 @@ fn engine(config: &EngineConfig, slots: u32) -> Result<Engine, EngineError> {
 }
 
 fn settings(config: &EngineConfig, slots: u32) -> wasmtime::Result<Config> {
+    let mut settings = base()?;
+    settings
+        .max_wasm_stack(config.stack_bytes)
+        .async_stack_size(config.stack_bytes + limits::HOST_STACK_BYTES);
+    if slots > 0 {
+        settings.allocation_strategy(InstanceAllocationStrategy::Pooling(pool(config, slots)));
+    }
+    Ok(settings)
+}
+
+/// All that compiled code depends on.
+fn base() -> wasmtime::Result<Config> {
     let mut settings = Config::new();
     settings
         .strategy(Strategy::Cranelift)
@@ -75,8 +92,6 @@ fn settings(config: &EngineConfig, slots: u32) -> wasmtime::Result<Config> {
         .consume_fuel(false)
         // Dropping the future of a call then ends the call.
         .concurrency_support(false)
-        .max_wasm_stack(config.stack_bytes)
-        .async_stack_size(config.stack_bytes + limits::HOST_STACK_BYTES)
         .wasm_component_model(true)
         .wasm_simd(true)
         .wasm_bulk_memory(true)
@@ -101,9 +116,6 @@ fn settings(config: &EngineConfig, slots: u32) -> wasmtime::Result<Config> {
         wasmtime::WasmFeatures::STACK_SWITCHING,
     ] {
         settings.wasm_features(feature, false);
-    }
-    if slots > 0 {
-        settings.allocation_strategy(InstanceAllocationStrategy::Pooling(pool(config, slots)));
     }
     Ok(settings)
 }
@@ -135,4 +147,29 @@ fn pool(config: &EngineConfig, slots: u32) -> PoolingAllocationConfig {
 
 fn narrow(limit: usize) -> u32 {
     u32::try_from(limit).unwrap_or(u32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::cache;
+
+    struct Still;
+
+    impl berth_core::port::clock::Clock for Still {
+        fn now(&self) -> berth_model::Timestamp {
+            berth_model::Timestamp::from_micros(0)
+        }
+    }
+
+    #[test]
+    fn what_the_compiler_makes_fits_every_engine_of_this_profile() {
+        let ours = cache::profile(&compiler().unwrap());
+
+        for pooling in [Pooling::Probe, Pooling::Off] {
+            let defaults = EngineConfig::new(std::sync::Arc::new(Still));
+            let config = EngineConfig { pooling, slots: 4, stack_bytes: 1 << 20, ..defaults };
+            assert_eq!(cache::profile(&build(&config).unwrap().0), ours, "{pooling:?}");
+        }
+    }
 }

@@ -9,7 +9,7 @@ use berth_http::{
 };
 use berth_model::plugin::{Grant, PluginStatus};
 use berth_model::{GrantId, PluginId};
-use berth_wasm::capability::logs::Stream;
+use berth_wasm::capability::logs::Level;
 use berth_wasm::{HostError, Manifest, Package, PluginHost};
 
 /// Manages the plugins of a host.
@@ -83,12 +83,11 @@ impl PluginAdmin for Admin {
         Ok(lines
             .into_iter()
             .map(|line| PluginLogLine {
-                level: match line.stream {
-                    Stream::Stdout => "stdout",
-                    Stream::Stderr => "stderr",
-                }
-                .to_owned(),
-                text: line.text,
+                level: line.level.map_or(line.stream.as_str(), Level::as_str).to_owned(),
+                text: match line.context.as_str() {
+                    "" => line.text,
+                    context => format!("{context}: {}", line.text),
+                },
             })
             .collect())
     }

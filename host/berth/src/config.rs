@@ -2,9 +2,11 @@
 
 mod keys;
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
+use berth_wasm::capability::keyvalue::Quota;
 use berth_wasm::limits::{self as engine, Limits, Wishes};
 use miette::{Diagnostic, NamedSource, SourceSpan};
 use serde::Deserialize;
@@ -23,6 +25,8 @@ pub struct Config {
     pub model: Model,
     pub runs: Runs,
     pub plugins: Plugins,
+    /// `[plugin.ID.config]`: what is set for single plugins.
+    pub plugin: BTreeMap<String, PluginSection>,
 }
 
 /// `[server]`
@@ -127,10 +131,17 @@ pub struct Plugins {
     pub limits: Wishes,
     /// The highest that a manifest may wish for.
     pub ceilings: Wishes,
+    /// Pairs of key and value that a plugin may keep in one workspace.
+    pub keyvalue_max_pairs: u64,
+    /// Keys and values of a plugin in one workspace, together.
+    pub keyvalue_max_bytes: u64,
+    /// The largest value.
+    pub keyvalue_max_value_bytes: u64,
 }
 
 impl Default for Plugins {
     fn default() -> Self {
+        let quota = Quota::default();
         Self {
             pooling: true,
             max_concurrent: engine::CALLS_PER_HOST,
@@ -141,8 +152,19 @@ impl Default for Plugins {
             compile_seconds: engine::compile::WALL.as_secs(),
             limits: Wishes::default(),
             ceilings: Wishes::default(),
+            keyvalue_max_pairs: quota.pairs,
+            keyvalue_max_bytes: quota.bytes,
+            keyvalue_max_value_bytes: quota.value_bytes,
         }
     }
+}
+
+/// `[plugin.ID]`
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct PluginSection {
+    /// What the plugin reads of its settings, in the form that its schema says. Secrets have no place here.
+    pub config: serde_json::Map<String, serde_json::Value>,
 }
 
 /// Why the configuration is no good.
@@ -169,6 +191,8 @@ pub enum ConfigError {
         "[plugins.limits] {key} = {value} is above the ceiling of {ceiling}: set [plugins.ceilings] {key} as well"
     )]
     AboveCeiling { key: &'static str, value: u64, ceiling: u64 },
+    #[error("[plugin.{id}] is the section of no plugin: {message}")]
+    PluginId { id: String, message: String },
 }
 
 impl Config {
@@ -256,6 +280,10 @@ impl Config {
             if value == 0 {
                 return Err(ConfigError::Zero { section: "runs", key });
             }
+        }
+        for id in self.plugin.keys() {
+            berth_model::PluginId::new(id)
+                .map_err(|error| ConfigError::PluginId { id: id.clone(), message: error.to_string() })?;
         }
         self.plugins.validate()
     }
@@ -368,6 +396,20 @@ mod tests {
             .unwrap_err();
 
         assert_eq!(error.to_string(), "BERTH_LISTEN=8787 is not an address and port such as 127.0.0.1:8787");
+    }
+
+    #[test]
+    fn settings_of_plugins_are_tables_of_their_ids() {
+        let config =
+            parse("[plugin.bot.config]\nhost = \"a\"\n[plugin.bot.config.proxy]\nport = 1\n").unwrap();
+
+        let bot = serde_json::Value::Object(config.plugin["bot"].config.clone());
+        assert_eq!(bot, serde_json::json!({ "host": "a", "proxy": { "port": 1 } }));
+        assert!(
+            parse("[plugin.bot]\nconfg = {}\n").unwrap_err().to_string().contains("unknown field `confg`")
+        );
+        let error = parse("[plugin.\"\".config]\n").unwrap().validate().unwrap_err();
+        assert!(error.to_string().starts_with("[plugin.] is the section of no plugin"), "{error}");
     }
 
     #[test]

@@ -11,9 +11,12 @@ use berth_http::{AccessToken, HttpConfig, HttpState, ServeConfig};
 use berth_hub::{Hub, HubConfig, Links};
 use berth_model::run::RunLimits;
 use berth_store::{DatabaseUrl, SqlStore};
+use berth_wasm::capability::keyvalue::Quota;
 use berth_wasm::capability::services::Services;
 use berth_wasm::engine::compiler::child::{ChildCompiler, CompileLimits};
+use berth_wasm::host::config::OperatorConfig;
 use berth_wasm::host::endpoints::LinkedEndpoints;
+use berth_wasm::host::keyvalue::StoredKeyvalue;
 use berth_wasm::{EngineConfig, HostParts, PluginEngine, PluginHost, Pooling};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -74,7 +77,10 @@ impl Host {
             clock: clock.clone(),
             ids: ids.clone(),
             folder: data.path().join("plugins"),
-            services: Services::none().with_endpoints(endpoints.clone()),
+            services: Services::none()
+                .with_endpoints(endpoints.clone())
+                .with_keyvalue(Arc::new(StoredKeyvalue::new(store.clone(), clock.clone(), quota(&config))))
+                .with_config(Arc::new(plugin_settings(&config))),
         });
         plugins.boot().await.map_err(anyhow::Error::from)?;
         if let Some(folder) = &bundled {
@@ -203,6 +209,21 @@ fn engine(config: &Config, data: &DataDir) -> anyhow::Result<PluginEngine> {
     let compiler = ChildCompiler::this_program(compiling).context("the program of the host is not found")?;
     settings.compiler = Arc::new(compiler);
     PluginEngine::new(settings).context("the plugin engine cannot start")
+}
+
+/// What a plugin may keep in one workspace.
+fn quota(config: &Config) -> Quota {
+    Quota {
+        pairs: config.plugins.keyvalue_max_pairs,
+        bytes: config.plugins.keyvalue_max_bytes,
+        value_bytes: config.plugins.keyvalue_max_value_bytes,
+    }
+}
+
+/// What is set for each plugin.
+fn plugin_settings(config: &Config) -> OperatorConfig {
+    let settings = config.plugin.iter();
+    OperatorConfig::new(settings.map(|(id, section)| (id.clone(), section.config.clone().into())).collect())
 }
 
 fn core_config(config: &Config) -> CoreConfig {

@@ -87,7 +87,7 @@ pub struct NewGrant {
 /// A line that a plugin printed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PluginLogLine {
-    /// `stdout` or `stderr`.
+    /// `stdout` or `stderr` for what it printed, the level of what it logged, `host` for what the host says of it.
     pub level: String,
     pub text: String,
 }

@@ -13,6 +13,7 @@ mod endpoint;
 mod error;
 mod event;
 mod file;
+mod keyvalue;
 mod message;
 mod operation;
 mod plugin;

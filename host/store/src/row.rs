@@ -19,7 +19,7 @@ impl<'a> Row<'a> {
         Self { table, row }
     }
 
-    fn bad(&self, column: &'static str) -> StoreError {
+    pub(crate) fn bad(&self, column: &'static str) -> StoreError {
         let row = self.row.try_get::<String, _>(0).unwrap_or_else(|_| "?".to_owned());
         StoreError::Inconsistent { table: self.table, column, row }
     }

@@ -2,13 +2,16 @@
 //!
 //! A capability knows no WIT: `crate::wit` holds the shells. To add one: a variant here, a module below, a shell there.
 
+pub mod config;
 pub mod context;
 pub mod endpoint;
 pub mod files;
 pub mod grants;
+pub mod keyvalue;
 pub mod logs;
 pub mod progress;
 pub mod services;
+pub mod text;
 
 use serde_json::Value;
 
@@ -100,7 +103,7 @@ impl Capability {
 
     /// Whether this version can serve it.
     pub const fn is_available(self) -> bool {
-        matches!(self, Self::Files | Self::Endpoint)
+        matches!(self, Self::Files | Self::Endpoint | Self::Keyvalue | Self::Config)
     }
 }
 
@@ -139,8 +142,8 @@ pub fn classify(import: &str) -> ImportKind {
             _ => ImportKind::Unknown,
         },
         ("wasi:http", _) => ImportKind::Needs(Capability::Http),
-        ("wasi:keyvalue", _) => ImportKind::Needs(Capability::Keyvalue),
-        ("wasi:config", _) => ImportKind::Needs(Capability::Config),
+        ("wasi:keyvalue", _) if DRAFTS.contains(&import) => ImportKind::Needs(Capability::Keyvalue),
+        ("wasi:config" | "wasi:logging", _) if DRAFTS.contains(&import) => ImportKind::Base,
         ("wasi:sockets", Some((0, 2))) if stable && SOCKETS.contains(&interface) => ImportKind::Wall,
         (_, Some((0, 2))) if stable && BASE.contains(&name) => ImportKind::Base,
         _ => ImportKind::Unknown,
@@ -162,6 +165,9 @@ pub fn granted_scope(view: &grants::GrantView, capability: Capability, wanted: &
             folder.is_some_and(|folder| !writes || folder.access == files::Access::ReadWrite)
         }
         Capability::Endpoint => endpoint::check(view, wanted),
+        Capability::Keyvalue => keyvalue::asked(wanted).is_some_and(|(bucket, way)| {
+            view.decide(capability, wanted.clone(), |scope| keyvalue::covers(scope, &bucket, way)).is_ok()
+        }),
         _ => false,
     }
 }
@@ -190,6 +196,21 @@ const BASE: [&str; 20] = [
     "wasi:filesystem/preopens",
 ];
 
+/// Standards that are not final: each is served in the very versions that tool chains import, and in no other.
+const DRAFTS: [&str; 11] = [
+    "wasi:keyvalue/store@0.2.0-draft",
+    "wasi:keyvalue/atomics@0.2.0-draft",
+    "wasi:keyvalue/batch@0.2.0-draft",
+    "wasi:keyvalue/store@0.2.0-draft2",
+    "wasi:keyvalue/atomics@0.2.0-draft2",
+    "wasi:keyvalue/batch@0.2.0-draft2",
+    "wasi:config/store@0.2.0-rc.1",
+    "wasi:config/store@0.2.0-draft",
+    "wasi:config/store@0.2.0-draft-2024-09-27",
+    "wasi:logging/logging@0.1.0-draft",
+    "wasi:logging/logging",
+];
+
 const SOCKETS: [&str; 7] =
     ["network", "instance-network", "tcp", "tcp-create-socket", "udp", "udp-create-socket", "ip-name-lookup"];
 
@@ -203,7 +224,16 @@ mod tests {
         assert_eq!(classify("wasi:sockets/tcp@0.2.0"), ImportKind::Wall);
         assert_eq!(classify("berth:plugin/endpoints@0.1.0"), ImportKind::Needs(Capability::Endpoint));
         assert_eq!(classify("wasi:http/outgoing-handler@0.2.4"), ImportKind::Needs(Capability::Http));
+        assert_eq!(classify("wasi:keyvalue/store@0.2.0-draft2"), ImportKind::Needs(Capability::Keyvalue));
+        assert_eq!(classify("wasi:config/store@0.2.0-rc.1"), ImportKind::Base);
+        assert_eq!(classify("wasi:logging/logging"), ImportKind::Base);
         for unknown in [
+            "wasi:keyvalue/store@0.2.0",
+            "wasi:keyvalue/store",
+            "wasi:keyvalue/watcher@0.2.0-draft2",
+            "wasi:config/store@0.2.0",
+            "wasi:config/runtime@0.2.0-draft",
+            "wasi:logging/logging@0.2.0",
             "wasi:io/poll@0.3.0",
             "wasi:io/poll@0.2.0-rc-2023-11-10",
             "berth:plugin/call@0.2.0",

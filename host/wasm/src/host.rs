@@ -2,9 +2,11 @@
 //!
 //! A start runs no guest code: descriptions are stored with the digest. Nothing here is in reach of a plugin.
 
+pub mod config;
 pub mod endpoints;
 pub mod error;
 mod grants;
+pub mod keyvalue;
 pub mod package;
 mod registry;
 mod target;
@@ -17,6 +19,7 @@ use berth_core::port::ids::Ids;
 use berth_core::port::store::Store;
 use berth_model::plugin::{Plugin, PluginStatus};
 use berth_model::{ActorId, CallId, OperationId, PluginId, WorkspaceId};
+use serde_json::Value;
 
 pub use error::HostError;
 pub use grants::NewGrant;
@@ -119,6 +122,9 @@ impl PluginHost {
             {
                 return Err(HostError::Digest { packed: packed.clone(), found: inspection.digest });
             }
+            if let Some(text) = &package.config_schema {
+                config_schema(text)?;
+            }
             Ok((Arc::new(manifest), inspection))
         })
         .await
@@ -132,7 +138,8 @@ impl PluginHost {
         let _turn = self.changes.lock().await;
         let text = package.manifest.clone();
         let component = package.component.clone();
-        let (manifest, inspection) = self.inspect(package).await?;
+        let schema = package.config_schema.clone();
+        let (manifest, mut inspection) = self.inspect(package).await?;
         let id = PluginId::new(&manifest.id)?;
         let spec = PluginSpec {
             digest: inspection.digest.clone(),
@@ -148,6 +155,10 @@ impl PluginHost {
         check_names(&manifest, loaded.tools())?;
         self.registry.check_free(&id, loaded.tools())?;
         package::keep(&self.parts.folder, &inspection.digest, component).await?;
+        if let Some(schema) = &schema {
+            let path = package::schema_path(&self.parts.folder, &text, &inspection.digest);
+            package::keep_file(&self.parts.folder, path, schema.clone().into()).await?;
+        }
 
         let now = self.parts.clock.now();
         let old = self.parts.store.read().await?.lookup_plugin(&id).await?;
@@ -164,7 +175,9 @@ impl PluginHost {
         };
         self.save(&plugin).await?;
         let tools = loaded.tools().to_vec();
-        self.registry.put(id, loaded)?;
+        self.registry.put(id.clone(), loaded)?;
+        self.parts.services.config.learn(id.as_str(), schema.as_deref().map(config_schema).transpose()?);
+        inspection.warnings.extend(self.parts.services.config.values(id.as_str()).err());
         Ok(Installed { plugin, inspection, tools })
     }
 
@@ -230,6 +243,7 @@ impl PluginHost {
 
     async fn activate(&self, plugin: &Plugin) -> Result<(), HostError> {
         let manifest = Arc::new(Manifest::parse(&plugin.manifest)?);
+        let manifest_names_schema = manifest.config_schema.is_some();
         let tools: Vec<ToolDescription> = serde_json::from_value(plugin.tools.clone())?;
         let spec = PluginSpec {
             digest: plugin.digest.clone(),
@@ -237,8 +251,25 @@ impl PluginHost {
             manifest,
             tools,
         };
+        let schema = self.kept_schema(plugin, manifest_names_schema)?;
         let loaded: LoadedPlugin = self.parts.engine.load(spec).await?;
-        self.registry.put(plugin.id.clone(), loaded)
+        self.registry.put(plugin.id.clone(), loaded)?;
+        self.parts.services.config.learn(plugin.id.as_str(), schema);
+        Ok(())
+    }
+
+    /// The schema that a plugin was installed with.
+    fn kept_schema(&self, plugin: &Plugin, is_named: bool) -> Result<Option<Value>, HostError> {
+        if !is_named {
+            return Ok(None);
+        }
+        let path = package::schema_path(&self.parts.folder, &plugin.manifest, &plugin.digest);
+        match std::fs::read_to_string(&path) {
+            Ok(text) => Ok(Some(config_schema(&text)?)),
+            // Installed before schemas were kept.
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            Err(source) => Err(HostError::Folder { source }),
+        }
     }
 
     async fn row(&self, id: &PluginId) -> Result<Plugin, HostError> {
@@ -269,4 +300,10 @@ impl PluginHost {
             meta: Vec::new(),
         }
     }
+}
+
+/// Reads a schema of settings.
+fn config_schema(text: &str) -> Result<Value, HostError> {
+    crate::capability::config::schema(text)
+        .map_err(|error| HostError::ConfigSchema { message: error.to_string() })
 }

@@ -161,6 +161,9 @@ fn check_wishes(manifest: &Manifest, report: &mut Inspection) -> Result<(), Inst
     if imports_files && manifest.requests.iter().any(|request| request.capability == Capability::Files) {
         report.capabilities.push(Capability::Files.as_str());
     }
+    if report.imports.iter().any(|import| import.name.starts_with("wasi:config/")) {
+        report.capabilities.push(Capability::Config.as_str());
+    }
     for request in &manifest.requests {
         let name = request.capability.as_str();
         if !request.capability.is_available() {

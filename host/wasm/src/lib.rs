@@ -21,6 +21,7 @@ pub mod value;
 pub mod wit;
 
 pub use call::{CallOutcome, Receipt, ToolInvocation};
+pub use capability::logs::LogLine;
 pub use engine::{EngineConfig, EngineStatus, PluginEngine, Pooling};
 pub use error::{CallError, EngineError, InstallError, LoadError};
 pub use host::{HostError, HostParts, Installed, NewGrant, Package, PluginHost, PluginView};

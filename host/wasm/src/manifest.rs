@@ -11,7 +11,7 @@ use serde_json::Value;
 use toml::Spanned;
 
 use crate::capability::grants::Request;
-use crate::capability::{Capability, endpoint, files};
+use crate::capability::{Capability, endpoint, files, keyvalue};
 use crate::limits::Wishes;
 use crate::tool::snake;
 
@@ -234,6 +234,7 @@ impl Reader<'_> {
         let checked = match capability {
             Capability::Files => files::check_request(&scope),
             Capability::Endpoint => endpoint::check_scope(&scope),
+            Capability::Keyvalue => keyvalue::check_scope(&scope),
             _ => Ok(()),
         };
         checked.map_err(|message| ManifestError::at("MANIFEST_SCOPE", self.source, Some(span), message))?;

@@ -10,7 +10,7 @@ use crate::call::state::PluginState;
 
 /// Links everything a component may import. What a call may do is decided by its grants, not by what is linked.
 pub fn link(linker: &mut Linker<PluginState>) -> wasmtime::Result<()> {
-    wasmtime_wasi::p2::add_to_linker_async(linker)?;
+    wasi::link(linker)?;
     files::link(linker)?;
     v0_1::link(linker)
 }

@@ -79,7 +79,12 @@ impl World {
                 services: Services::none(),
             });
             let component = guests::fixture("bench-typed").into();
-            let package = Package { manifest: minimal("bench-typed"), component, docs: Default::default() };
+            let package = Package {
+                manifest: minimal("bench-typed"),
+                component,
+                docs: Default::default(),
+                config_schema: None,
+            };
             plugins.install(package).await.unwrap();
             let links = Arc::new(Links::new());
             let ports = Ports {

@@ -133,6 +133,24 @@ pub const KEYS: &[Key] = &[
         about: "seconds that compiling a component may take, and half of its CPU time",
         value: |config| json!(config.plugins.compile_seconds),
     },
+    Key {
+        name: "plugins.keyvalue_max_pairs",
+        variable: None,
+        about: "pairs of key and value that a plugin may keep in one workspace",
+        value: |config| json!(config.plugins.keyvalue_max_pairs),
+    },
+    Key {
+        name: "plugins.keyvalue_max_bytes",
+        variable: None,
+        about: "keys and values that a plugin may keep in one workspace, in bytes",
+        value: |config| json!(config.plugins.keyvalue_max_bytes),
+    },
+    Key {
+        name: "plugins.keyvalue_max_value_bytes",
+        variable: None,
+        about: "the largest value that a plugin may keep, in bytes",
+        value: |config| json!(config.plugins.keyvalue_max_value_bytes),
+    },
 ];
 
 /// `[plugins.limits]` and `[plugins.ceilings]`, whose keys are those of the engine: name, about, value.

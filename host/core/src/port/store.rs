@@ -5,6 +5,8 @@
 //! is an error. A method that names no other failure fails as the database does ([`StoreError::Unavailable`],
 //! [`StoreError::DiskFull`]) or on a row that no version of ours writes ([`StoreError::Inconsistent`]).
 
+mod keyvalue;
+
 use async_trait::async_trait;
 use berth_model::approval::{Approval, ApprovalStatus};
 use berth_model::delivery::Delivery;
@@ -21,6 +23,8 @@ use berth_model::{
     ActorId, AddressId, ApprovalId, DeliveryId, EndpointId, GrantId, MessageId, OperationId, PluginId, RunId,
     SessionId, ThreadId, Timestamp, WorkspaceId,
 };
+
+pub use keyvalue::{KeysFrom, KeyvaluePair, KeyvalueRepo, KeyvalueSpace, KeyvalueUsage};
 
 /// Why the store could not do it.
 #[derive(Debug, thiserror::Error)]
@@ -91,6 +95,7 @@ pub trait Tx:
     + ApprovalRepo
     + DeliveryRepo
     + PluginRepo
+    + KeyvalueRepo
     + Send
 {
     async fn commit(self: Box<Self>) -> Result<(), StoreError>;

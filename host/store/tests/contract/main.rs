@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a failed set-up is a failed test")]
 
 mod fixture;
+mod keyvalue;
 mod queue;
 mod round_trip;
 mod rules;
@@ -52,4 +53,9 @@ stories! {
     queue::a_waiting_run_holds_its_thread,
     queue::no_update_is_lost_when_many_look_and_then_write,
     queue::due_deliveries_come_in_order_and_a_crash_releases_them,
+    keyvalue::a_pair_is_kept_byte_for_byte_and_counted,
+    keyvalue::what_is_replaced_or_removed_counts_no_more_and_its_revision_never_returns,
+    keyvalue::no_plugin_and_no_workspace_sees_the_pairs_of_another,
+    keyvalue::keys_are_listed_in_pages_that_miss_and_repeat_none,
+    keyvalue::of_many_who_swap_the_same_pair_each_one_builds_on_the_last,
 }

@@ -20,7 +20,7 @@ use crate::capability::progress::ProgressSink;
 use crate::capability::services::Services;
 use crate::capability::{Capability, CapabilityError};
 use crate::limits::{self, Limits};
-use crate::wit::wasi::Output;
+use crate::wit::wasi::stdio::Output;
 
 /// Why the host ended a guest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -186,6 +186,16 @@ impl PluginState {
             self.wasi = None;
             self.shared.revoked.store(true, Ordering::Relaxed);
         }
+    }
+
+    /// The resources that the guest holds.
+    pub fn table(&mut self) -> &mut ResourceTable {
+        &mut self.table
+    }
+
+    /// Where what the guest prints and logs is kept.
+    pub fn logs(&self) -> &LogSink {
+        &self.shared.logs
     }
 
     pub fn progress(&self) -> &Arc<dyn ProgressSink> {

@@ -96,6 +96,11 @@ impl GrantView {
         self.generation
     }
 
+    /// The id of the plugin.
+    pub fn plugin(&self) -> &str {
+        &self.plugin
+    }
+
     /// Names of the capabilities with at least one grant that allows, sorted.
     pub fn granted(&self) -> Vec<&'static str> {
         let mut names: Vec<&'static str> = Capability::ALL

@@ -29,7 +29,8 @@ impl ProgressSink for NoProgress {
 /// A report as the guest gave it, made safe to show: a fraction from 0 to 1, a message without control characters.
 pub fn cleaned(fraction: Option<f32>, message: &str) -> (Option<f32>, String) {
     let fraction = fraction.filter(|fraction| fraction.is_finite()).map(|fraction| fraction.clamp(0.0, 1.0));
-    let mut text: String = message.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    let spaced: String = message.chars().map(|c| if matches!(c, '\n' | '\r') { ' ' } else { c }).collect();
+    let mut text = super::text::plain(&spaced);
     text.truncate(text.floor_char_boundary(MESSAGE_BYTES));
     (fraction, text)
 }

@@ -2,24 +2,42 @@
 
 use std::sync::Arc;
 
+use super::config::{ConfigSource, NoConfig};
 use super::endpoint::{EndpointCaller, NoEndpoints};
+use super::keyvalue::{KeyvalueStore, NoKeyvalue};
 
 /// The ports of the capabilities. Cheap to clone; a test puts a fake in the place of one.
 #[derive(Clone)]
 pub struct Services {
     pub endpoints: Arc<dyn EndpointCaller>,
+    pub keyvalue: Arc<dyn KeyvalueStore>,
+    pub config: Arc<dyn ConfigSource>,
 }
 
 impl Services {
     /// Nothing is in reach.
     pub fn none() -> Self {
-        Self { endpoints: Arc::new(NoEndpoints) }
+        Self { endpoints: Arc::new(NoEndpoints), keyvalue: Arc::new(NoKeyvalue), config: Arc::new(NoConfig) }
     }
 
     /// The same, with a way to the connected endpoints.
     #[must_use]
     pub fn with_endpoints(mut self, endpoints: Arc<dyn EndpointCaller>) -> Self {
         self.endpoints = endpoints;
+        self
+    }
+
+    /// The same, with a place for the pairs of plugins.
+    #[must_use]
+    pub fn with_keyvalue(mut self, keyvalue: Arc<dyn KeyvalueStore>) -> Self {
+        self.keyvalue = keyvalue;
+        self
+    }
+
+    /// The same, with what the operator has set for plugins.
+    #[must_use]
+    pub fn with_config(mut self, config: Arc<dyn ConfigSource>) -> Self {
+        self.config = config;
         self
     }
 }

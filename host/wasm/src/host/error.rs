@@ -29,6 +29,8 @@ pub enum HostError {
     Tools(#[from] serde_json::Error),
     #[error("the package at {path} cannot be read: {message}")]
     Package { path: String, message: String },
+    #[error("the schema of the settings is not right: {message}")]
+    ConfigSchema { message: String },
     #[error("plugin.toml was packed with the component {packed}, this one is {found}")]
     Digest { packed: String, found: String },
     #[error("the component could not be kept in the data folder")]
@@ -62,6 +64,7 @@ impl HostError {
             Self::Id(_) => "MANIFEST_INVALID",
             Self::Tools(_) => "PLUGIN_TOOL_GONE",
             Self::Package { .. } => "PLUGIN_PACKAGE_UNREADABLE",
+            Self::ConfigSchema { .. } => "CONFIG_SCHEMA_INVALID",
             Self::Digest { .. } => "PLUGIN_PACKAGE_DIGEST",
             Self::Folder { .. } => "PLUGIN_DATA_FOLDER",
             Self::NotFound { .. } => "PLUGIN_NOT_FOUND",

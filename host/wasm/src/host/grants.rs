@@ -7,7 +7,7 @@ use berth_model::{GrantId, PluginId, Timestamp, WorkspaceId};
 use serde_json::Value;
 
 use super::{HostError, PluginHost};
-use crate::capability::{Capability, endpoint, files};
+use crate::capability::{Capability, endpoint, files, keyvalue};
 
 /// A grant that an operator gives. The plugin need not be installed yet.
 #[derive(Debug, Clone, PartialEq)]
@@ -38,6 +38,7 @@ impl PluginHost {
                 files::check_grant(&new.scope).and_then(|()| self.check_host(&new.scope))
             }
             (Capability::Endpoint, _) => endpoint::check_scope(&new.scope),
+            (Capability::Keyvalue, _) => keyvalue::check_scope(&new.scope),
             _ if new.scope.is_object() => Ok(()),
             _ => Err("the scope must be an object".to_owned()),
         };

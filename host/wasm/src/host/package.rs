@@ -16,6 +16,8 @@ use crate::manifest::Manifest;
 const MANIFEST: &str = "plugin.toml";
 /// The longest `plugin.toml`.
 const MANIFEST_BYTES: u64 = 256 << 10;
+/// The longest schema of settings.
+const SCHEMA_BYTES: u64 = 256 << 10;
 
 /// What an install needs.
 #[derive(Debug, Clone)]
@@ -24,6 +26,8 @@ pub struct Package {
     pub manifest: String,
     pub component: Bytes,
     pub docs: Docs,
+    /// The text of the JSON Schema that the settings of the plugin must fit.
+    pub config_schema: Option<String>,
 }
 
 impl Package {
@@ -39,7 +43,13 @@ impl Package {
         if beside.join(MANIFEST).is_file() {
             let (manifest, parsed) = manifest(beside)?;
             if path.file_name() == Some(component_name(&parsed).as_ref()) {
-                return Ok(Self { manifest, component: component(path)?, docs: docs(beside)? });
+                let config_schema = config_schema(beside, &parsed)?;
+                return Ok(Self {
+                    manifest,
+                    component: component(path)?,
+                    docs: docs(beside)?,
+                    config_schema,
+                });
             }
         }
         Self::bare(path, beside)
@@ -48,7 +58,8 @@ impl Package {
     fn folder(path: &Path) -> Result<Self, HostError> {
         let (manifest, parsed) = manifest(path)?;
         let component = component(&path.join(component_name(&parsed)))?;
-        Ok(Self { manifest, component, docs: docs(path)? })
+        let config_schema = config_schema(path, &parsed)?;
+        Ok(Self { manifest, component, docs: docs(path)?, config_schema })
     }
 
     fn bare(path: &Path, beside: &Path) -> Result<Self, HostError> {
@@ -60,21 +71,35 @@ impl Package {
             .take(40)
             .collect();
         let manifest = format!("[plugin]\nid = \"{id}\"\nversion = \"0.0.0\"\n");
-        Ok(Self { manifest, component, docs: docs(beside)? })
+        Ok(Self { manifest, component, docs: docs(beside)?, config_schema: None })
     }
 }
 
 /// Reads and checks the manifest of a folder.
 fn manifest(folder: &Path) -> Result<(String, Manifest), HostError> {
-    let file = folder.join(MANIFEST);
-    let size = size(&file)?;
-    if size > MANIFEST_BYTES {
-        return Err(unreadable(&file, format!("it has {size} bytes, the limit is {MANIFEST_BYTES}")));
-    }
-    let bytes = fs::read(&file).map_err(|error| unreadable(&file, error))?;
-    let text = String::from_utf8(bytes).map_err(|_| unreadable(&file, "it is no UTF-8"))?;
+    let text = text(&folder.join(MANIFEST), MANIFEST_BYTES)?;
     let parsed = Manifest::parse(&text)?;
     Ok((text, parsed))
+}
+
+/// Reads the schema of the settings that the manifest names, a file beside it.
+fn config_schema(folder: &Path, manifest: &Manifest) -> Result<Option<String>, HostError> {
+    let Some(name) = &manifest.config_schema else { return Ok(None) };
+    let file = folder.join(name);
+    if Path::new(name).file_name() != Some(name.as_ref()) {
+        return Err(unreadable(&file, "`schema_file` must name a file beside plugin.toml"));
+    }
+    text(&file, SCHEMA_BYTES).map(Some)
+}
+
+/// Reads a text of at most `limit` bytes.
+fn text(file: &Path, limit: u64) -> Result<String, HostError> {
+    let size = size(file)?;
+    if size > limit {
+        return Err(unreadable(file, format!("it has {size} bytes, the limit is {limit}")));
+    }
+    let bytes = fs::read(file).map_err(|error| unreadable(file, error))?;
+    String::from_utf8(bytes).map_err(|_| unreadable(file, "it is no UTF-8"))
 }
 
 /// The file of the component beside the manifest.
@@ -110,19 +135,29 @@ pub(super) fn path(folder: &Path, digest: &str) -> PathBuf {
     folder.join(format!("{digest}.wasm"))
 }
 
+/// The file of the schema of a package in the data folder: each manifest of a component has its own.
+pub(super) fn schema_path(folder: &Path, manifest: &str, component: &str) -> PathBuf {
+    let digest = crate::digest(format!("{component}\n{manifest}").as_bytes());
+    folder.join(format!("{digest}.config.json"))
+}
+
 /// Writes a component into the data folder, unless it is there.
 pub(super) async fn keep(folder: &Path, digest: &str, component: Bytes) -> Result<(), HostError> {
-    let path = path(folder, digest);
-    let temp = folder.join(format!(".{digest}.tmp"));
+    keep_file(folder, path(folder, digest), component).await
+}
+
+/// Writes a file into the data folder, unless it is there as it should be.
+pub(super) async fn keep_file(folder: &Path, path: PathBuf, content: Bytes) -> Result<(), HostError> {
+    let mut temp = path.clone();
+    temp.add_extension("tmp");
     let folder = folder.to_owned();
-    let digest = digest.to_owned();
     let written = tokio::task::spawn_blocking(move || {
-        if fs::read(&path).is_ok_and(|there| crate::digest(&there) == digest) {
+        if fs::read(&path).is_ok_and(|there| crate::digest(&there) == crate::digest(&content)) {
             return Ok(());
         }
         fs::create_dir_all(&folder)?;
         let mut file = fs::File::create(&temp)?;
-        file.write_all(&component)?;
+        file.write_all(&content)?;
         file.sync_all()?;
         fs::rename(&temp, &path)?;
         fs::File::open(&folder)?.sync_all()

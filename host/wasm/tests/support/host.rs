@@ -1,5 +1,6 @@
 //! A plugin host over an empty store, and plugins as `cargo xtask guests` built them.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -14,7 +15,10 @@ use berth_model::{ActorId, CallId, GrantId, OperationId, PluginId, WorkspaceId};
 use berth_wasm::capability::CapabilityError;
 use berth_wasm::capability::context::CallContext;
 use berth_wasm::capability::endpoint::{EndpointCaller, EndpointInfo};
+use berth_wasm::capability::keyvalue::Quota;
 use berth_wasm::capability::services::Services;
+use berth_wasm::host::config::OperatorConfig;
+use berth_wasm::host::keyvalue::StoredKeyvalue;
 use berth_wasm::{
     EngineConfig, HostError, HostParts, Installed, NewGrant, Package, PluginEngine, PluginHost,
 };
@@ -99,8 +103,12 @@ pub struct Harness {
 
 impl Harness {
     pub async fn start() -> Self {
+        Self::over(berth_store::SqlStore::open_in_memory().await.unwrap())
+    }
+
+    pub fn over(store: berth_store::SqlStore) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let store = Arc::new(berth_store::SqlStore::open_in_memory().await.unwrap());
+        let store = Arc::new(store);
         let heard = Arc::new(Semaphore::new(0));
         let gate = Arc::new(Semaphore::new(0));
         let host = host(folder.path(), &store, &heard, &gate);
@@ -128,7 +136,9 @@ impl Harness {
     pub async fn install_text(&self, text: &str, more: &str) -> Result<Installed, HostError> {
         let manifest = format!("[plugin]\nid = \"test\"\nversion = \"0.1.0\"\n{more}");
         let component = super::component(text).into();
-        self.host.install(Package { manifest, component, docs: Default::default() }).await
+        self.host
+            .install(Package { manifest, component, docs: Default::default(), config_schema: None })
+            .await
     }
 
     pub async fn grant(&self, plugin: &str, capability: &str, scope: Value) -> GrantId {
@@ -138,6 +148,11 @@ impl Harness {
 
     pub async fn call(&self, tool: &str, arguments: Value) -> Result<ToolOutcome, ToolFailure> {
         call(&self.host, tool, arguments, self.accepted.clone()).await
+    }
+
+    /// The same at another host, such as the restarted one.
+    pub async fn answer_of(&self, host: &PluginHost, tool: &str, arguments: Value) -> Value {
+        call(host, tool, arguments, self.accepted.clone()).await.unwrap().content
     }
 
     /// What a call that works answers.
@@ -198,6 +213,17 @@ pub fn new_grant(plugin: &str, capability: &str, scope: Value, mode: GrantMode) 
     }
 }
 
+/// What a plugin may keep.
+pub const QUOTA: Quota = Quota { pairs: 400, bytes: 64 << 10, value_bytes: 16 << 10 };
+
+/// What the operator has set.
+fn settings() -> BTreeMap<String, Value> {
+    BTreeMap::from([(
+        "standards".to_owned(),
+        json!({ "greeting": "hello", "retries": 5, "proxy": { "port": 1 } }),
+    )])
+}
+
 fn host(
     folder: &Path,
     store: &Arc<berth_store::SqlStore>,
@@ -212,7 +238,10 @@ fn host(
         clock: Arc::new(StoppedClock),
         ids: Arc::new(Counted::default()),
         folder: folder.join("components"),
-        services: Services::none().with_endpoints(Arc::new(Pi { heard: heard.clone(), gate: gate.clone() })),
+        services: Services::none()
+            .with_endpoints(Arc::new(Pi { heard: heard.clone(), gate: gate.clone() }))
+            .with_keyvalue(Arc::new(StoredKeyvalue::new(store.clone(), Arc::new(StoppedClock), QUOTA)))
+            .with_config(Arc::new(OperatorConfig::new(settings()))),
     })
 }
 

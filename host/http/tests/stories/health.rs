@@ -32,6 +32,8 @@ async fn b1_a_host_that_is_well_says_of_what_it_is_made() {
     let mut told = health.clone();
     told["health"]["version"] = json!("<version>");
     told["health"]["build_info"]["version"] = json!("<version>");
+    assert!(told["health"]["checks"][0]["metadata"]["schema_version"].as_i64().unwrap() > 0);
+    told["health"]["checks"][0]["metadata"]["schema_version"] = json!("<schema>");
     insta::assert_snapshot!("health", tidy(&told));
     let guarded = berth.get("/operator/health").await.ok();
     assert_eq!(guarded["health"]["status"], "ready");

@@ -88,6 +88,19 @@ impl Bounds {
         }
     }
 
+    /// Waits for `work`, which has no time-out of its own, as long as the deadline and the caller let it.
+    pub async fn during<T>(
+        &self,
+        work: impl Future<Output = Result<T, BrokerError>>,
+    ) -> Result<T, BrokerError> {
+        tokio::select! {
+            biased;
+            () = self.cancel.cancelled() => Err(BrokerError::Cancelled),
+            done = work => done,
+            () = tokio::time::sleep_until(self.deadline) => Err(BrokerError::Deadline),
+        }
+    }
+
     /// What it is called when a wait until `end` was for nothing.
     pub(crate) fn too_late(&self, phase: Phase, end: Instant) -> BrokerError {
         if end >= self.deadline {

@@ -6,7 +6,9 @@ use std::time::Duration;
 use crate::bounds::Bounds;
 use crate::connect::{self, Connection};
 use crate::error::BrokerError;
+use crate::limits::Permits;
 use crate::net::{Dialer, Resolver, SystemResolver, TcpDialer};
+use crate::placed::Placed;
 use crate::policy::{Authority, Permit, Use};
 use crate::target::Target;
 use crate::tls::Tls;
@@ -32,11 +34,21 @@ impl BrokerParts {
 #[derive(Clone)]
 pub struct Broker {
     parts: Arc<BrokerParts>,
+    permits: Arc<Permits>,
+    placed: Arc<Placed>,
 }
 
 impl Broker {
     pub fn new(parts: BrokerParts) -> Self {
-        Self { parts: Arc::new(parts) }
+        Self { parts: Arc::new(parts), permits: Arc::default(), placed: Arc::default() }
+    }
+
+    pub(crate) fn permits(&self) -> &Arc<Permits> {
+        &self.permits
+    }
+
+    pub(crate) fn placed(&self) -> &Placed {
+        &self.placed
     }
 
     /// A stream to `target`, for a protocol of the caller's own such as WebSocket, within 20 s.

@@ -55,6 +55,36 @@ pub enum BrokerError {
     Timeout { phase: Phase, after: Duration },
     #[error("the time of the call is over")]
     Deadline,
+    #[error("{limit} requests are in flight, which is all that may be at once")]
+    Busy { limit: u32 },
+    #[error("more than {limit} requests in a minute: come back in {} ms", after.as_millis())]
+    RateLimited { limit: u32, after: Duration },
+    #[error("no request is made with the method `{method}`")]
+    Method { method: String },
+    #[error("the header `{name}` is set by the host alone")]
+    Header { name: String },
+    #[error("the request is larger than {limit} bytes")]
+    RequestTooLarge { limit: u64 },
+    #[error("the body of the request broke off: {message}")]
+    RequestBody { message: String },
+    #[error("the answer is larger than {limit} bytes")]
+    ResponseTooLarge { limit: u64 },
+    #[error("the body of the answer cannot be decoded: {message}")]
+    Encoding { message: String },
+    #[error("{origin} answers what is no HTTP: {message}")]
+    Protocol { origin: Origin, message: String },
+    #[error("more than {} redirects", crate::redirect::REDIRECTS)]
+    TooManyRedirects,
+    #[error("a redirect is not followed: {message}")]
+    Redirect { message: &'static str },
+    #[error("the secret `{name}` is not placed: {message}")]
+    SecretRefused { name: String, message: String },
+    #[error("a secret cannot stand there: {message}")]
+    SecretPlace { message: String },
+    #[error("the answer holds a secret, so it was cut off")]
+    SecretEcho,
+    #[error("what allowed the request was taken back")]
+    Revoked,
     #[error("the call was cancelled")]
     Cancelled,
 }
@@ -71,6 +101,21 @@ impl BrokerError {
             Self::Tls { .. } => "HTTP_TLS_FAILED",
             Self::Timeout { .. } => "HTTP_TIMEOUT",
             Self::Deadline => "HTTP_DEADLINE",
+            Self::Busy { .. } => "HTTP_BUSY",
+            Self::RateLimited { .. } => "HTTP_RATE_LIMITED",
+            Self::Method { .. } => "HTTP_METHOD_FORBIDDEN",
+            Self::Header { .. } => "HTTP_HEADER_FORBIDDEN",
+            Self::RequestTooLarge { .. } => "HTTP_REQUEST_TOO_LARGE",
+            Self::RequestBody { .. } => "HTTP_REQUEST_BODY",
+            Self::ResponseTooLarge { .. } => "HTTP_RESPONSE_TOO_LARGE",
+            Self::Encoding { .. } => "HTTP_ENCODING",
+            Self::Protocol { .. } => "HTTP_PROTOCOL",
+            Self::TooManyRedirects => "HTTP_TOO_MANY_REDIRECTS",
+            Self::Redirect { .. } => "HTTP_REDIRECT_REFUSED",
+            Self::SecretRefused { .. } => "HTTP_SECRET_REFUSED",
+            Self::SecretPlace { .. } => "HTTP_SECRET_PLACE",
+            Self::SecretEcho => "HTTP_SECRET_ECHO",
+            Self::Revoked => "HTTP_REVOKED",
             Self::Cancelled => "HTTP_CANCELLED",
         }
     }
@@ -79,13 +124,40 @@ impl BrokerError {
     pub fn is_retryable(&self) -> bool {
         match self {
             Self::Denied(denied) => denied.retryable,
-            Self::Unresolved { .. } | Self::Connect { .. } | Self::Timeout { .. } | Self::Deadline => true,
-            Self::Url(_) | Self::AddressClosed { .. } | Self::Tls { .. } | Self::Cancelled => false,
+            Self::Unresolved { .. }
+            | Self::Connect { .. }
+            | Self::Timeout { .. }
+            | Self::Deadline
+            | Self::Busy { .. }
+            | Self::RateLimited { .. }
+            | Self::Protocol { .. } => true,
+            _ => false,
         }
     }
 
-    /// Whether the request was kept from leaving by what its caller may do.
+    /// How long to wait before that, where it is known.
+    pub fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::RateLimited { after, .. } => Some(*after),
+            _ => None,
+        }
+    }
+
+    /// Whether the request was kept from leaving, or its answer from arriving, by what its caller may do.
     pub fn is_denial(&self) -> bool {
-        matches!(self, Self::Url(_) | Self::Denied(_) | Self::AddressClosed { .. })
+        matches!(
+            self,
+            Self::Url(_)
+                | Self::Denied(_)
+                | Self::AddressClosed { .. }
+                | Self::Busy { .. }
+                | Self::RateLimited { .. }
+                | Self::Method { .. }
+                | Self::Header { .. }
+                | Self::SecretRefused { .. }
+                | Self::SecretPlace { .. }
+                | Self::SecretEcho
+                | Self::Revoked
+        )
     }
 }

@@ -53,6 +53,11 @@ impl Permit {
 #[async_trait]
 pub trait Authority: Send + Sync {
     async fn authorize(&self, wanted: Use<'_>) -> Result<Permit, Denied>;
+
+    /// Whether what was allowed before still is: asked before each piece of an answer. Must not wait.
+    fn still_allows(&self, _wanted: Use<'_>) -> bool {
+        true
+    }
 }
 
 /// A fixed list of what may be reached.

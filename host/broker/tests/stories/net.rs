@@ -5,6 +5,7 @@ use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex};
 
+use crate::server::{Handler, answer_one};
 use async_trait::async_trait;
 use berth_broker::{Asker, Broker, BrokerParts, Dialer, OutboundPolicy, Resolver, Scope, Stream, Tls};
 use rcgen::{CertifiedKey, generate_simple_self_signed};
@@ -28,6 +29,7 @@ pub struct Net {
     /// What a name answers, one entry for each time; the last one stays.
     names: Arc<Mutex<HashMap<String, Vec<Vec<IpAddr>>>>>,
     routes: Arc<Mutex<HashMap<SocketAddr, SocketAddr>>>,
+    servers: Arc<Mutex<HashMap<SocketAddr, Handler>>>,
 }
 
 impl Net {
@@ -46,6 +48,12 @@ impl Net {
     pub fn route(&self, address: &str, server: SocketAddr) -> &Self {
         assert!(server.ip().is_loopback());
         self.routes.lock().unwrap().insert(address.parse().unwrap(), server);
+        self
+    }
+
+    /// Dialling `address` reaches a server in memory, which `handler` plays.
+    pub fn serve(&self, address: &str, handler: Handler) -> &Self {
+        self.servers.lock().unwrap().insert(address.parse().unwrap(), handler);
         self
     }
 
@@ -80,6 +88,12 @@ impl Resolver for Net {
 impl Dialer for Net {
     async fn dial(&self, address: SocketAddr) -> io::Result<Box<dyn Stream>> {
         self.seen.lock().unwrap().dials.push(address);
+        let server = self.servers.lock().unwrap().get(&address).cloned();
+        if let Some(server) = server {
+            let (ours, theirs) = tokio::io::duplex(1 << 20);
+            tokio::spawn(answer_one(theirs, server));
+            return Ok(Box::new(ours));
+        }
         let route = self.routes.lock().unwrap().get(&address).copied();
         match route {
             Some(server) => Ok(Box::new(TcpStream::connect(server).await?)),

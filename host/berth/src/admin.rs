@@ -49,29 +49,11 @@ impl PluginAdmin for Admin {
     }
 
     async fn grant(&self, new: NewGrant) -> Result<Grant, AdminError> {
-        let new = berth_wasm::NewGrant {
-            plugin: new.plugin,
-            capability: new.capability,
-            scope: new.scope,
-            mode: new.mode,
-            workspace: new.workspace,
-            granted_by: new.granted_by,
-            reason: new.reason,
-            expires_at: new.expires_at,
-        };
         self.0.grant(new).await.map_err(|error| refused(&error))
     }
 
     async fn list_grants(&self, plugin: Option<&PluginId>) -> Result<Vec<Grant>, AdminError> {
-        let mut grants: Vec<Grant> = match plugin {
-            Some(id) => self.0.show(id).await.map_err(|error| refused(&error))?.grants,
-            None => {
-                let views = self.0.list().await.map_err(|error| refused(&error))?;
-                views.into_iter().flat_map(|view| view.grants).collect()
-            }
-        };
-        grants.sort_by_key(|grant| grant.created_at);
-        Ok(grants)
+        self.0.list_grants(plugin).await.map_err(|error| refused(&error))
     }
 
     async fn revoke(&self, id: GrantId) -> Result<Grant, AdminError> {

@@ -6,7 +6,6 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use berth_model::PluginId;
-use berth_model::plugin::GrantMode;
 use berth_wasm::capability::Capability;
 use berth_wasm::{Manifest, NewGrant, Package, PluginHost};
 use serde_json::{Value, json};
@@ -60,14 +59,9 @@ async fn one(plugins: &PluginHost, path: &Path, files: &Path) -> anyhow::Result<
 fn grants(manifest: &Manifest, id: &PluginId, files: &Path) -> anyhow::Result<Vec<NewGrant>> {
     let mut grants: Vec<NewGrant> = Vec::new();
     let grant = |capability: Capability, scope: Value, reason: &str| NewGrant {
-        plugin: id.clone(),
-        capability: capability.as_str().to_owned(),
-        scope,
-        mode: GrantMode::Allow,
-        workspace: None,
         granted_by: GRANTED_BY.to_owned(),
         reason: reason.to_owned(),
-        expires_at: None,
+        ..NewGrant::allow(id.clone(), capability.as_str(), scope)
     };
     for request in &manifest.requests {
         match request.capability {

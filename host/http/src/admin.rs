@@ -3,8 +3,9 @@
 use std::path::PathBuf;
 
 use async_trait::async_trait;
-use berth_model::plugin::{Grant, GrantMode, Plugin};
-use berth_model::{GrantId, PluginId, Timestamp, WorkspaceId};
+pub use berth_model::plugin::NewGrant;
+use berth_model::plugin::{Grant, Plugin};
+use berth_model::{GrantId, PluginId};
 use serde_json::Value;
 
 /// Installs plugins, switches them and grants them capabilities.
@@ -68,20 +69,6 @@ pub struct Installed {
     pub view: PluginView,
     /// What the inspection found odd, for the operator to read.
     pub warnings: Vec<String>,
-}
-
-/// A grant that an operator gives.
-#[derive(Debug, Clone, PartialEq)]
-pub struct NewGrant {
-    pub plugin: PluginId,
-    pub capability: String,
-    /// A JSON object.
-    pub scope: Value,
-    pub mode: GrantMode,
-    pub workspace: Option<WorkspaceId>,
-    pub granted_by: String,
-    pub reason: String,
-    pub expires_at: Option<Timestamp>,
 }
 
 /// A line that a plugin printed.

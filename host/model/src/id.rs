@@ -150,6 +150,8 @@ id_type!(/// Names a row of the outbox.
     OutboxId, "outbox");
 id_type!(/// Names a grant.
     GrantId, "grant");
+id_type!(/// Names a row of the audit.
+    AuditId, "audit");
 
 name_type!(/// Names a workspace; immutable slug.
     WorkspaceId, 128);

@@ -4,12 +4,15 @@
 //! `berth-store`.
 
 pub mod approval;
+pub mod audit;
 pub mod delivery;
 pub mod endpoint;
 pub mod event;
+pub mod grant;
 pub mod id;
 pub mod message;
 pub mod operation;
+pub mod origin;
 pub mod plugin;
 pub mod run;
 pub mod session;
@@ -20,6 +23,7 @@ pub mod word;
 pub mod workspace;
 
 pub use id::*;
+pub use origin::Origin;
 pub use time::Timestamp;
 
 /// A JSON object; every `metadata` column holds one.

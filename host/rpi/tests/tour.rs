@@ -9,7 +9,6 @@ mod support;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use berth_model::plugin::GrantMode;
 use berth_model::{PluginId, RunId, ThreadId};
 use berth_provider::{Provider, Status, Stopped, Token};
 use berth_rpi::{Board, Config, SimulatedGpio, tools};
@@ -100,14 +99,9 @@ impl Kitchen {
 
     async fn grants(&self, tools: &[&str]) {
         let grant = NewGrant {
-            plugin: PluginId::new("gpio").unwrap(),
-            capability: "endpoint".to_owned(),
-            scope: json!({ "tools": tools }),
-            mode: GrantMode::Allow,
-            workspace: None,
             granted_by: "owner".to_owned(),
             reason: "kitchen lamp".to_owned(),
-            expires_at: None,
+            ..NewGrant::allow(PluginId::new("gpio").unwrap(), "endpoint", json!({ "tools": tools }))
         };
         self.plugins.grant(grant).await.unwrap();
     }

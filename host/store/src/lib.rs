@@ -8,11 +8,13 @@
 //! without another in between.
 
 mod approval;
+mod audit;
 mod delivery;
 mod endpoint;
 mod error;
 mod event;
 mod file;
+mod grant;
 mod keyvalue;
 mod message;
 mod operation;

@@ -1,18 +1,16 @@
-//! Installed plugins and grants.
+//! Installed plugins.
 
 use async_trait::async_trait;
 use berth_core::port::store::{PluginRepo, StoreError};
-use berth_model::plugin::{Grant, Plugin};
-use berth_model::{GrantId, PluginId, Timestamp};
+use berth_model::PluginId;
+use berth_model::plugin::Plugin;
 use sqlx::any::AnyRow;
 
 use crate::row::Row;
-use crate::sql::{SqlTx, execute, lookup, select, sql, update};
+use crate::sql::{SqlTx, execute, lookup, select, sql};
 
 const PLUGIN: &str =
     "plugin_id, version, digest, manifest, tools, status, last_error, installed_at, updated_at";
-const GRANT: &str = "grant_id, plugin_id, capability, scope, limits, mode, workspace_id, granted_by, reason, \
-                     created_at, expires_at, uses_left, revoked_at";
 
 fn read_plugin(row: &AnyRow) -> Result<Plugin, StoreError> {
     let row = Row::new("plugin", row);
@@ -26,25 +24,6 @@ fn read_plugin(row: &AnyRow) -> Result<Plugin, StoreError> {
         last_error: row.text("last_error")?,
         installed_at: row.time("installed_at")?,
         updated_at: row.time("updated_at")?,
-    })
-}
-
-fn read_grant(row: &AnyRow) -> Result<Grant, StoreError> {
-    let row = Row::new("plugin_grant", row);
-    Ok(Grant {
-        id: row.parsed("grant_id")?,
-        plugin: row.parsed("plugin_id")?,
-        capability: row.text("capability")?,
-        scope: row.json("scope")?,
-        limit: row.json("limits")?,
-        mode: row.parsed("mode")?,
-        workspace: row.maybe_parsed("workspace_id")?,
-        granted_by: row.text("granted_by")?,
-        reason: row.text("reason")?,
-        created_at: row.time("created_at")?,
-        expires_at: row.maybe_time("expires_at")?,
-        uses_left: row.maybe_number("uses_left")?,
-        revoked_at: row.maybe_time("revoked_at")?,
     })
 }
 
@@ -86,57 +65,5 @@ impl PluginRepo for SqlTx {
 
     async fn remove_plugin(&mut self, id: &PluginId) -> Result<bool, StoreError> {
         Ok(execute!(self, "DELETE FROM plugin WHERE plugin_id = $1", id.to_string())? > 0)
-    }
-
-    async fn insert_grant(&mut self, grant: &Grant) -> Result<(), StoreError> {
-        execute!(
-            self,
-            "INSERT INTO plugin_grant (grant_id, plugin_id, capability, scope, limits, mode, workspace_id, \
-             granted_by, reason, created_at, expires_at, uses_left, revoked_at) \
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
-            grant.id.to_string(),
-            grant.plugin.to_string(),
-            grant.capability.clone(),
-            grant.scope.to_string(),
-            grant.limit.to_string(),
-            grant.mode.as_str(),
-            grant.workspace.as_ref().map(ToString::to_string),
-            grant.granted_by.clone(),
-            grant.reason.clone(),
-            grant.created_at.as_micros(),
-            grant.expires_at.map(Timestamp::as_micros),
-            grant.uses_left,
-            grant.revoked_at.map(Timestamp::as_micros),
-        )?;
-        Ok(())
-    }
-
-    async fn update_grant(&mut self, grant: &Grant) -> Result<(), StoreError> {
-        update!(
-            self,
-            "plugin_grant"."grant_id" = grant.id,
-            "UPDATE plugin_grant SET expires_at = $2, uses_left = $3, revoked_at = $4 WHERE grant_id = $1",
-            grant.expires_at.map(Timestamp::as_micros),
-            grant.uses_left,
-            grant.revoked_at.map(Timestamp::as_micros),
-        )
-    }
-
-    async fn lookup_grant(&mut self, id: GrantId) -> Result<Option<Grant>, StoreError> {
-        lookup!(
-            self,
-            read_grant,
-            sql!("SELECT ", GRANT, " FROM plugin_grant WHERE grant_id = $1"),
-            id.to_string()
-        )
-    }
-
-    async fn list_grants(&mut self, plugin: Option<&PluginId>) -> Result<Vec<Grant>, StoreError> {
-        let sql = sql!(
-            "SELECT ",
-            GRANT,
-            " FROM plugin_grant WHERE $1 = '' OR plugin_id = $1 ORDER BY created_at, grant_id"
-        );
-        select!(self, read_grant, sql, plugin.map(ToString::to_string).unwrap_or_default())
     }
 }

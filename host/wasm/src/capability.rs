@@ -4,10 +4,12 @@
 
 pub mod config;
 pub mod context;
+pub mod diff;
 pub mod endpoint;
 pub mod files;
 pub mod grants;
 pub mod keyvalue;
+pub mod limit;
 pub mod logs;
 pub mod progress;
 pub mod services;
@@ -99,6 +101,22 @@ impl Capability {
     /// The capability of this name.
     pub fn lookup(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|capability| capability.as_str() == name)
+    }
+
+    /// Whether a use of `wanted`, a scope in the form of the capability, changes something: in doubt it does.
+    pub fn is_write(self, wanted: &Value) -> bool {
+        let access = || wanted.get("access").and_then(Value::as_str);
+        match self {
+            Self::Config | Self::Secret => false,
+            Self::Files => access() == Some("rw"),
+            Self::Keyvalue => access() != Some("ro"),
+            Self::Http => {
+                let methods = wanted.get("methods").and_then(Value::as_array);
+                let reads = |method: &Value| matches!(method.as_str(), Some("GET" | "HEAD" | "OPTIONS"));
+                !methods.is_some_and(|methods| !methods.is_empty() && methods.iter().all(reads))
+            }
+            Self::Endpoint | Self::Websocket | Self::Process | Self::Approval | Self::Channel => true,
+        }
     }
 
     /// Whether this version can serve it.

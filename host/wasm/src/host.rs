@@ -17,12 +17,12 @@ use std::sync::Arc;
 use berth_core::port::clock::Clock;
 use berth_core::port::ids::Ids;
 use berth_core::port::store::Store;
-use berth_model::plugin::{Plugin, PluginStatus};
+use berth_model::plugin::{Consent, Plugin, PluginStatus};
 use berth_model::{ActorId, CallId, OperationId, PluginId, WorkspaceId};
 use serde_json::Value;
 
+pub use berth_model::plugin::NewGrant;
 pub use error::HostError;
-pub use grants::NewGrant;
 pub use package::Package;
 
 use crate::capability::context::CallContext;
@@ -35,6 +35,9 @@ use crate::manifest::Manifest;
 use crate::plugin::{ComponentSource, LoadedPlugin, PluginSpec};
 use crate::tool::{ToolDescription, check_names};
 use registry::Registry;
+
+/// Who installs, grants and revokes: there is one owner.
+const OWNER: &str = "user:self";
 
 /// What the host is made of.
 pub struct HostParts {
@@ -89,11 +92,12 @@ impl PluginHost {
     ///
     /// Fails only when the store does.
     pub async fn boot(&self) -> Result<(), HostError> {
-        let (plugins, grants) = {
+        let (plugins, grants, consents) = {
             let mut tx = self.parts.store.read().await?;
-            (tx.list_plugins().await?, tx.list_grants(None).await?)
+            (tx.list_plugins().await?, tx.list_grants(None).await?, tx.list_consents().await?)
         };
         self.registry.set_grants(grants);
+        self.registry.set_consents(consents);
         let loads = plugins.iter().filter(|plugin| plugin.status == PluginStatus::Active).map(|plugin| async {
             if let Err(error) = self.activate(plugin).await {
                 tracing::warn!(plugin.id = %plugin.id, code = error.code(), %error, "plugin could not be loaded");
@@ -173,7 +177,8 @@ impl PluginHost {
             installed_at: old.map_or(now, |old| old.installed_at),
             updated_at: now,
         };
-        self.save(&plugin).await?;
+        // Who installs a package over this door agrees to it.
+        self.save_with_consent(&plugin).await?;
         let tools = loaded.tools().to_vec();
         self.registry.put(id.clone(), loaded)?;
         self.parts.services.config.learn(id.as_str(), schema.as_deref().map(config_schema).transpose()?);
@@ -204,14 +209,14 @@ impl PluginHost {
         Ok(PluginView { is_ready: self.registry.lookup(id).is_some(), plugin, grants })
     }
 
-    /// Loads a plugin that was switched off or has failed.
+    /// Loads a plugin that was switched off or has failed, and agrees to the build that is there.
     pub async fn enable(&self, id: &PluginId) -> Result<(), HostError> {
         let _turn = self.changes.lock().await;
         let mut plugin = self.row(id).await?;
         self.activate(&plugin).await?;
         plugin.status = PluginStatus::Active;
         plugin.last_error.clear();
-        self.save(&plugin).await
+        self.save_with_consent(&plugin).await
     }
 
     /// Takes a plugin out of the catalogue; calls in flight end by themselves.
@@ -282,6 +287,29 @@ impl PluginHost {
         let mut tx = self.parts.store.write().await?;
         tx.upsert_plugin(&plugin).await?;
         Ok(tx.commit().await?)
+    }
+
+    /// Stores the plugin and that the owner agreed to its build.
+    async fn save_with_consent(&self, plugin: &Plugin) -> Result<(), HostError> {
+        let now = self.parts.clock.now();
+        let plugin = Plugin { updated_at: now, ..plugin.clone() };
+        let consent = Consent {
+            plugin: plugin.id.clone(),
+            digest: plugin.digest.clone(),
+            given_by: OWNER.to_owned(),
+            given_at: now,
+        };
+        let mut tx = self.parts.store.write().await?;
+        tx.upsert_plugin(&plugin).await?;
+        tx.give_consent(&consent).await?;
+        tx.commit().await?;
+        self.registry.set_consent(consent);
+        Ok(())
+    }
+
+    /// Says which key signed the build of a plugin, for the grants that are for a publisher.
+    pub fn set_publisher(&self, id: &PluginId, key: Option<String>) {
+        self.registry.set_publisher(id, key);
     }
 
     /// The context of a call that the host itself makes.

@@ -180,11 +180,6 @@ fn check_wishes(manifest: &Manifest, report: &mut Inspection) -> Result<(), Inst
                 .push(format!("the manifest asks for `{name}`, which the component does not import"));
         }
     }
-    for capability in &manifest.limited {
-        report
-            .warnings
-            .push(format!("the `limit` of `{}` is not enforced in this version", capability.as_str()));
-    }
     if manifest.instances != Instances::Fresh {
         report.warnings.push("every call gets a fresh instance: other `instances` are for later".to_owned());
     }

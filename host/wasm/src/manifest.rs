@@ -11,6 +11,7 @@ use serde_json::Value;
 use toml::Spanned;
 
 use crate::capability::grants::Request;
+use crate::capability::limit::Limit;
 use crate::capability::{Capability, endpoint, files, keyvalue};
 use crate::limits::Wishes;
 use crate::tool::snake;
@@ -31,8 +32,6 @@ pub struct Manifest {
     /// The digest that packing filled in.
     pub sha256: Option<String>,
     pub requests: Vec<Request>,
-    /// Capabilities that set a `limit`, which this version keeps but does not enforce.
-    pub limited: Vec<Capability>,
     /// Hints by tool, as the manifest spells them.
     pub tools: BTreeMap<String, ToolHints>,
     /// The wished limits, not yet cut to the ceilings of the operator.
@@ -182,13 +181,8 @@ impl Reader<'_> {
             }
         }
         let mut requests = Vec::new();
-        let mut limited = Vec::new();
         for capability in file.capability {
-            let request = self.capability(&capability)?;
-            if capability.limit.is_some() {
-                limited.push(request.capability);
-            }
-            requests.push(request);
+            requests.push(self.capability(&capability)?);
         }
         Ok(Manifest {
             id: id.clone(),
@@ -201,7 +195,6 @@ impl Reader<'_> {
             component: component.file.map(Spanned::into_inner),
             sha256: component.sha256.map(|sha256| sha256.into_inner().to_ascii_lowercase()),
             requests,
-            limited,
             tools: file
                 .tool
                 .into_iter()
@@ -238,7 +231,12 @@ impl Reader<'_> {
             _ => Ok(()),
         };
         checked.map_err(|message| ManifestError::at("MANIFEST_SCOPE", self.source, Some(span), message))?;
-        Ok(Request { capability, required: wanted.required, reason: wanted.reason.clone(), scope })
+        let limit = match &wanted.limit {
+            None => Limit::default(),
+            Some(limit) => Limit::parse(capability, &json(toml::Value::Table(limit.get_ref().clone())))
+                .map_err(|message| self.error("MANIFEST_LIMIT", limit, message))?,
+        };
+        Ok(Request { capability, required: wanted.required, reason: wanted.reason.clone(), scope, limit })
     }
 
     fn hints(&self, hints: file::ToolHints) -> Result<ToolHints, ManifestError> {

@@ -15,6 +15,7 @@ use crate::call::run::{self, Work};
 use crate::call::state::PluginState;
 use crate::call::{CallOutcome, ToolInvocation};
 use crate::capability::context::CallContext;
+use crate::capability::grants::Request;
 use crate::capability::logs::LogLine;
 use crate::engine::PluginEngine;
 use crate::error::{CallError, InstallError, LoadError};
@@ -62,6 +63,7 @@ pub(crate) struct Loaded {
     tools: HashMap<String, Prepared>,
     dynamic: Option<Dynamic>,
     manifest: Arc<Manifest>,
+    requests: Arc<Vec<Request>>,
     described: Vec<ToolDescription>,
     recent: Mutex<VecDeque<LogLine>>,
 }
@@ -99,6 +101,7 @@ impl LoadedPlugin {
                 id: spec.manifest.id.clone(),
                 digest: spec.digest,
                 limits,
+                requests: Arc::new(spec.manifest.requests.clone()),
                 manifest: spec.manifest,
                 described: spec.tools,
                 recent: Mutex::new(VecDeque::new()),
@@ -118,6 +121,11 @@ impl LoadedPlugin {
 
     pub fn manifest(&self) -> &Arc<Manifest> {
         &self.inner.manifest
+    }
+
+    /// What the manifest asks for.
+    pub fn requests(&self) -> &Arc<Vec<Request>> {
+        &self.inner.requests
     }
 
     /// The tools that the plugin was loaded with.

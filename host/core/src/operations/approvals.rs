@@ -37,9 +37,12 @@ impl Core {
                 operation.target_id,
                 summary(&operation.arguments)
             ),
+            subject: None,
             status: ApprovalStatus::Pending,
+            answer: None,
             reason: String::new(),
             decided_by: None,
+            grant: None,
             expires_at: now.plus(self.0.config.approval_wait),
             created_at: now,
             decided_at: None,

@@ -5,6 +5,8 @@
 //! is an error. A method that names no other failure fails as the database does ([`StoreError::Unavailable`],
 //! [`StoreError::DiskFull`]) or on a row that no version of ours writes ([`StoreError::Inconsistent`]).
 
+mod audit;
+mod grant;
 mod keyvalue;
 
 use async_trait::async_trait;
@@ -14,16 +16,18 @@ use berth_model::endpoint::{Address, Capability, Connection, Endpoint, Membershi
 use berth_model::event::{EventType, NewEvent, RunEvent};
 use berth_model::message::{Message, Role};
 use berth_model::operation::{Operation, OperationStatus};
-use berth_model::plugin::{Grant, Plugin};
+use berth_model::plugin::Plugin;
 use berth_model::run::{Run, RunStatus};
 use berth_model::session::{Binding, Session, ThreadStrategy};
 use berth_model::thread::{Thread, ThreadStatus};
 use berth_model::workspace::Workspace;
 use berth_model::{
-    ActorId, AddressId, ApprovalId, DeliveryId, EndpointId, GrantId, MessageId, OperationId, PluginId, RunId,
+    ActorId, AddressId, ApprovalId, DeliveryId, EndpointId, MessageId, OperationId, PluginId, RunId,
     SessionId, ThreadId, Timestamp, WorkspaceId,
 };
 
+pub use audit::{AuditFilter, AuditRepo};
+pub use grant::GrantRepo;
 pub use keyvalue::{KeysFrom, KeyvaluePair, KeyvalueRepo, KeyvalueSpace, KeyvalueUsage};
 
 /// Why the store could not do it.
@@ -96,6 +100,8 @@ pub trait Tx:
     + DeliveryRepo
     + PluginRepo
     + KeyvalueRepo
+    + GrantRepo
+    + AuditRepo
     + Send
 {
     async fn commit(self: Box<Self>) -> Result<(), StoreError>;
@@ -333,6 +339,8 @@ pub trait ApprovalRepo {
     /// Writes the decision unless one is stored already; false when it was.
     async fn decide_approval(&mut self, approval: &Approval) -> Result<bool, StoreError>;
     async fn lookup_approval(&mut self, id: ApprovalId) -> Result<Option<Approval>, StoreError>;
+    /// Approvals that the calls of an operation asked for, oldest first.
+    async fn approvals_of_operation(&mut self, operation: OperationId) -> Result<Vec<Approval>, StoreError>;
     /// Oldest first; of any status when `None`.
     async fn list_approvals(&mut self, status: Option<ApprovalStatus>) -> Result<Vec<Approval>, StoreError>;
 }
@@ -354,7 +362,7 @@ pub trait DeliveryRepo {
     async fn release_deliveries(&mut self, now: Timestamp) -> Result<u64, StoreError>;
 }
 
-/// Installed plugins, and grants, which may be there before their plugin and after it.
+/// Installed plugins.
 #[async_trait]
 pub trait PluginRepo {
     async fn upsert_plugin(&mut self, plugin: &Plugin) -> Result<(), StoreError>;
@@ -363,10 +371,4 @@ pub trait PluginRepo {
     async fn list_plugins(&mut self) -> Result<Vec<Plugin>, StoreError>;
     /// True when there was one. Grants stay.
     async fn remove_plugin(&mut self, id: &PluginId) -> Result<bool, StoreError>;
-
-    async fn insert_grant(&mut self, grant: &Grant) -> Result<(), StoreError>;
-    async fn update_grant(&mut self, grant: &Grant) -> Result<(), StoreError>;
-    async fn lookup_grant(&mut self, id: GrantId) -> Result<Option<Grant>, StoreError>;
-    /// Oldest first, revoked and expired ones too; of every plugin when `None`.
-    async fn list_grants(&mut self, plugin: Option<&PluginId>) -> Result<Vec<Grant>, StoreError>;
 }

@@ -149,14 +149,12 @@ async fn add(
         return Err(ApiError::invalid("reason", format!("must have at most {MAX_REASON} characters")));
     }
     let new = NewGrant {
-        plugin,
-        capability: body.capability,
-        scope: Value::Object(body.scope.unwrap_or_default()),
         mode,
         workspace: optional_id(body.workspace_id.as_deref())?,
         granted_by: GRANTED_BY.to_owned(),
         reason,
         expires_at,
+        ..NewGrant::allow(plugin, body.capability, Value::Object(body.scope.unwrap_or_default()))
     };
     Ok(Json(GrantView::new(state.plugins().grant(new).await?, now)))
 }

@@ -175,21 +175,8 @@ impl PluginAdmin for Shelf {
             ));
         }
         let mut grants = self.grants.lock().unwrap();
-        let grant = Grant {
-            id: GrantId::from_uuid(Uuid::from_u128(grants.len() as u128 + 1)),
-            plugin: new.plugin,
-            capability: new.capability,
-            scope: new.scope,
-            limit: Value::Null,
-            mode: new.mode,
-            workspace: new.workspace,
-            granted_by: new.granted_by,
-            reason: new.reason,
-            created_at: self.clock.now(),
-            expires_at: new.expires_at,
-            uses_left: None,
-            revoked_at: None,
-        };
+        let id = GrantId::from_uuid(Uuid::from_u128(grants.len() as u128 + 1));
+        let grant = new.into_grant(id, self.clock.now());
         grants.push(grant.clone());
         Ok(grant)
     }

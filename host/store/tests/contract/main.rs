@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a failed set-up is a failed test")]
 
 mod fixture;
+mod grants;
 mod keyvalue;
 mod queue;
 mod round_trip;
@@ -47,6 +48,11 @@ stories! {
     rules::readers_see_what_is_committed_while_a_writer_is_at_work,
     rules::a_database_of_a_newer_version_is_refused,
     rules::a_row_that_nobody_writes_is_named,
+    grants::a_grant_reads_back_as_it_was_written,
+    grants::of_many_takers_each_use_goes_to_one,
+    grants::a_grant_that_does_not_count_gives_no_use,
+    grants::a_consent_takes_the_place_of_the_one_before,
+    grants::audit_rows_are_filtered_bounded_and_newest_first,
     queue::cursors_have_no_gap_and_appear_in_order,
     queue::an_event_that_cannot_be_read_keeps_its_place,
     queue::many_takers_take_each_run_once_and_one_of_a_thread,

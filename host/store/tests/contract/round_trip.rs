@@ -1,11 +1,11 @@
 //! What is written is what is read.
 
 use berth_core::port::store::{RunFilter, ThreadFilter};
-use berth_model::approval::{Approval, ApprovalStatus};
+use berth_model::approval::{Approval, ApprovalAnswer, ApprovalStatus, ApprovalSubject};
 use berth_model::delivery::{Delivery, DeliveryStatus};
 use berth_model::endpoint::{Address, Connection, Membership};
 use berth_model::operation::OperationStatus;
-use berth_model::plugin::{Grant, GrantMode, Plugin, PluginStatus};
+use berth_model::plugin::{Plugin, PluginStatus};
 use berth_model::run::{RunFailure, RunStatus};
 use berth_model::session::{Binding, Session, ThreadStrategy};
 use berth_model::thread::ThreadStatus;
@@ -14,7 +14,7 @@ use berth_model::{
     AddressId, ApprovalId, BindingId, ConnectionId, DeliveryId, EndpointId, GrantId, JsonMap, MessageId,
     PluginId, SessionId, ToolKey, WorkspaceId,
 };
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::fixture::{Fixture, actor, at, endpoint, message, operation, run, thread, uuid, workspace};
 
@@ -124,19 +124,29 @@ async fn work(fixture: &Fixture) {
         kind: "tool_call".to_owned(),
         risk: "destructive".to_owned(),
         prompt: "Let it?".to_owned(),
+        subject: Some(ApprovalSubject {
+            plugin: PluginId::fixed("pi"),
+            capability: "endpoint".to_owned(),
+            scope: json!({ "tools": ["gpio.write"] }),
+        }),
         status: ApprovalStatus::Pending,
+        answer: None,
         reason: String::new(),
         decided_by: None,
+        grant: None,
         expires_at: at(100),
         created_at: at(1),
         decided_at: None,
     };
     tx.insert_approval(&approval).await.unwrap();
     approval.status = ApprovalStatus::Approved;
+    approval.answer = Some(ApprovalAnswer::Hour);
+    approval.grant = Some(GrantId::from_uuid(uuid()));
     approval.decided_by = Some(actor());
     approval.decided_at = Some(at(2));
     assert!(tx.decide_approval(&approval).await.unwrap());
     assert_eq!(tx.lookup_approval(approval.id).await.unwrap().unwrap(), approval);
+    assert_eq!(tx.approvals_of_operation(act.id).await.unwrap(), [approval.clone()]);
     assert_eq!(tx.list_approvals(Some(ApprovalStatus::Approved)).await.unwrap(), [approval]);
 
     let mut delivery = Delivery {
@@ -237,32 +247,8 @@ async fn plugins(fixture: &Fixture) {
     assert_eq!(tx.lookup_plugin(&plugin.id).await.unwrap().unwrap(), plugin);
     assert_eq!(tx.list_plugins().await.unwrap(), [plugin.clone()]);
 
-    let mut grant = Grant {
-        id: GrantId::from_uuid(uuid()),
-        plugin: plugin.id.clone(),
-        capability: "files".to_owned(),
-        scope: json!({ "guest": "/", "host": "/srv", "access": "ro" }),
-        limit: Value::Null,
-        mode: GrantMode::Allow,
-        workspace: None,
-        granted_by: "user:self".to_owned(),
-        reason: "notes".to_owned(),
-        created_at: at(1),
-        expires_at: Some(at(9)),
-        uses_left: Some(3),
-        revoked_at: None,
-    };
-    tx.insert_grant(&grant).await.unwrap();
-    grant.uses_left = Some(2);
-    grant.revoked_at = Some(at(4));
-    tx.update_grant(&grant).await.unwrap();
-    assert_eq!(tx.lookup_grant(grant.id).await.unwrap().unwrap(), grant);
-    assert_eq!(tx.list_grants(Some(&plugin.id)).await.unwrap(), [grant.clone()]);
-    assert_eq!(tx.list_grants(Some(&PluginId::fixed("other"))).await.unwrap(), []);
-
     assert!(tx.remove_plugin(&plugin.id).await.unwrap());
     assert!(!tx.remove_plugin(&plugin.id).await.unwrap());
-    assert_eq!(tx.list_grants(None).await.unwrap(), [grant]);
     tx.commit().await.unwrap();
 }
 

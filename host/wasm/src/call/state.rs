@@ -171,7 +171,10 @@ impl PluginState {
 
     /// Takes over a change of the grants. A folder that is gone or narrower takes every open file with it.
     fn refresh_grants(&mut self) {
-        if self.call.source.generation() == self.call.grants.generation() {
+        let is_same = self.call.source.generation() == self.call.grants.generation();
+        // The clock is asked only where time can change something.
+        let is_due = || self.call.grants.next_change().is_some_and(|change| change <= self.call.clock.now());
+        if is_same && !is_due() {
             return;
         }
         self.call.grants = self.call.source.view();

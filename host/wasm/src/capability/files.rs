@@ -6,7 +6,7 @@ use berth_model::plugin::GrantMode;
 use serde_json::Value;
 
 use super::Capability;
-use super::grants::{GrantView, allows};
+use super::grants::{GrantView, Permission, allows};
 
 /// What a guest may do in a folder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -39,6 +39,13 @@ pub struct Folder {
 /// Without an allowing grant there is no folder; a grant with mode `deny` takes it away again.
 pub fn folders(view: &GrantView) -> Vec<Folder> {
     let mut folders: Vec<Folder> = Vec::new();
+    if view.ceiling(Capability::Files, false) != Permission::Allowed {
+        return folders;
+    }
+    let most = match view.ceiling(Capability::Files, true) {
+        Permission::Allowed => Access::ReadWrite,
+        Permission::Asked | Permission::Denied => Access::ReadOnly,
+    };
     for grant in view.grants(Capability::Files).filter(|grant| allows(grant.mode)) {
         let Some(host) = grant.scope.get("host").and_then(Value::as_str) else { continue };
         let Some(guest) = guest_of(view, &grant.scope) else { continue };
@@ -52,7 +59,7 @@ pub fn folders(view: &GrantView) -> Vec<Folder> {
             .filter(|other| other.mode == GrantMode::Deny)
             .any(|other| path(&other.scope).is_none_or(|closed| is_within(guest, closed)));
         let (Some(asked), false) = (asked, denied) else { continue };
-        let access = asked.min(Access::of(&grant.scope));
+        let access = asked.min(Access::of(&grant.scope)).min(most);
         match folders.iter_mut().find(|folder| folder.guest == guest) {
             None => folders.push(Folder { guest: guest.to_owned(), host: PathBuf::from(host), access }),
             Some(folder) if access > folder.access => {
@@ -145,8 +152,7 @@ mod tests {
     use super::*;
 
     fn view(request: Value, grants: Vec<(Value, GrantMode)>) -> GrantView {
-        let request =
-            Request { capability: Capability::Files, required: true, reason: String::new(), scope: request };
+        let request = Request::new(Capability::Files, request);
         let grants = grants
             .into_iter()
             .map(|(scope, mode)| Granted { capability: Capability::Files, scope, mode })

@@ -1,11 +1,21 @@
-//! What a plugin may do right now: its manifest, cut to what the operator granted.
+//! What a plugin may do right now: its manifest, cut to what the operator granted. Pure decisions.
+//!
+//! Effective authority = manifest ∩ grants ∩ ceilings of the operator, where a ceiling may be for a workspace or for who
+//! started the work. Any refusal wins; a grant that has expired, has not begun or is used up does not count.
+
+pub mod compile;
+pub mod policy;
 
 use std::sync::Arc;
 
 use berth_model::plugin::GrantMode;
+use berth_model::{GrantId, Timestamp};
 use serde_json::{Value, json};
 
+use super::limit::Limit;
 use super::{Capability, CapabilityError};
+pub use compile::Subject;
+pub use policy::{Ceiling, Permission, Uses};
 
 /// A wish of the manifest.
 #[derive(Debug, Clone, PartialEq)]
@@ -15,6 +25,14 @@ pub struct Request {
     pub reason: String,
     /// A JSON object.
     pub scope: Value,
+    pub limit: Limit,
+}
+
+impl Request {
+    /// A wish without reason and limit, which the plugin can do without.
+    pub fn new(capability: Capability, scope: Value) -> Self {
+        Self { capability, required: false, reason: String::new(), scope, limit: Limit::default() }
+    }
 }
 
 /// A live grant of the operator.
@@ -26,13 +44,28 @@ pub struct Granted {
     pub mode: GrantMode,
 }
 
+/// A live grant, with what is needed to use it.
+#[derive(Debug, Clone, PartialEq)]
+struct Entry {
+    granted: Granted,
+    id: Option<GrantId>,
+    /// Each use takes one of those that are left.
+    is_counted: bool,
+    /// A person answered for it: no ceiling asks again.
+    was_asked: bool,
+    limit: Limit,
+}
+
 /// An immutable view; a change of grants makes a new one with a higher generation.
 #[derive(Debug, Clone, PartialEq)]
 pub struct GrantView {
     generation: u64,
     plugin: String,
-    requests: Vec<Request>,
-    grants: Vec<Granted>,
+    requests: Arc<Vec<Request>>,
+    entries: Vec<Entry>,
+    ceilings: Vec<Ceiling>,
+    is_inert: bool,
+    next_change: Option<Timestamp>,
 }
 
 /// Tells the view that counts right now.
@@ -82,9 +115,48 @@ impl From<PermissionDenied> for CapabilityError {
     }
 }
 
+/// What the view says to a use.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Decision {
+    Allowed(Permit),
+    /// A person must agree first.
+    Ask,
+    Denied(PermissionDenied),
+}
+
+/// A use that may go ahead.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Permit {
+    /// The grant that it rests on.
+    pub grant: Option<GrantId>,
+    /// Whether the use must be taken from the grant first.
+    pub is_counted: bool,
+    /// Whether the grant only watches: each use is written down.
+    pub is_observed: bool,
+}
+
 impl GrantView {
+    /// A view of plain grants, without ceilings.
     pub fn new(generation: u64, plugin: &str, requests: Vec<Request>, grants: Vec<Granted>) -> Self {
-        Self { generation, plugin: plugin.to_owned(), requests, grants }
+        let entries = grants
+            .into_iter()
+            .map(|granted| Entry {
+                granted,
+                id: None,
+                is_counted: false,
+                was_asked: false,
+                limit: Limit::default(),
+            })
+            .collect();
+        Self {
+            generation,
+            plugin: plugin.to_owned(),
+            requests: Arc::new(requests),
+            entries,
+            ceilings: Vec::new(),
+            is_inert: false,
+            next_change: None,
+        }
     }
 
     /// A view that allows nothing.
@@ -101,6 +173,11 @@ impl GrantView {
         &self.plugin
     }
 
+    /// From when on another view counts although nobody changed a grant; `None` for never.
+    pub fn next_change(&self) -> Option<Timestamp> {
+        self.next_change
+    }
+
     /// Names of the capabilities with at least one grant that allows, sorted.
     pub fn granted(&self) -> Vec<&'static str> {
         let mut names: Vec<&'static str> = Capability::ALL
@@ -108,6 +185,7 @@ impl GrantView {
             .filter(|capability| {
                 self.requests(*capability).next().is_some()
                     && self.grants(*capability).any(|grant| allows(grant.mode))
+                    && self.ceiling(*capability, false) == Permission::Allowed
             })
             .map(Capability::as_str)
             .collect();
@@ -120,12 +198,35 @@ impl GrantView {
         self.requests.iter().filter(move |request| request.capability == capability)
     }
 
-    /// The grants of `capability`, refusals too.
+    /// The live grants of `capability`, refusals too; none of a plugin that nobody approved.
     pub fn grants(&self, capability: Capability) -> impl Iterator<Item = &Granted> {
-        self.grants.iter().filter(move |grant| grant.capability == capability)
+        self.entries(capability).map(|entry| &entry.granted)
     }
 
-    /// Allows a use that `covers` recognises in the scope of the manifest and of a grant. A refusal wins.
+    fn entries(&self, capability: Capability) -> impl Iterator<Item = &Entry> {
+        let entries = self.entries.iter().filter(|_| !self.is_inert);
+        entries.filter(move |entry| entry.granted.capability == capability)
+    }
+
+    /// How far a use may go at most, whatever is granted.
+    pub fn ceiling(&self, capability: Capability, is_write: bool) -> Permission {
+        let over = self.ceilings.iter().filter(|ceiling| ceiling.concerns(capability, is_write));
+        over.map(|ceiling| ceiling.most).min().unwrap_or(Permission::Allowed)
+    }
+
+    /// The bounds of a use that `covers` recognises: what manifest and grants both allow, each the most that one of
+    /// its own covers. Says nothing on whether the use is allowed.
+    pub fn limit(&self, capability: Capability, covers: impl Fn(&Value) -> bool) -> Limit {
+        let asked = self.requests(capability).filter(|request| covers(&request.scope));
+        let asked = asked.map(|request| request.limit.clone()).reduce(|a, b| a.either(&b));
+        let given = self.entries(capability).filter(|entry| entry.granted.mode != GrantMode::Deny);
+        let given = given.filter(|entry| covers(&entry.granted.scope));
+        let given = given.map(|entry| entry.limit.clone()).reduce(|a, b| a.either(&b));
+        asked.unwrap_or_default().both(&given.unwrap_or_default())
+    }
+
+    /// Allows a use that `covers` recognises in the scope of the manifest and of a grant. A refusal wins; a use that a
+    /// person must agree to first is not allowed here: see [`GrantView::decision`].
     ///
     /// `wanted` is the scope that would have to be granted, for the message.
     pub fn decide(
@@ -134,84 +235,83 @@ impl GrantView {
         wanted: Value,
         covers: impl Fn(&Value) -> bool,
     ) -> Result<(), PermissionDenied> {
-        let denied = |hint: String| PermissionDenied {
-            plugin: self.plugin.clone(),
-            capability: capability.as_str(),
-            scope: Box::new(wanted.clone()),
-            hint,
-        };
-        if !self.requests(capability).any(|request| covers(&request.scope)) {
-            return Err(denied("its manifest does not ask for it".to_owned()));
+        match self.decision(capability, &wanted, covers) {
+            Decision::Allowed(_) => Ok(()),
+            Decision::Ask => Err(self.denied(capability, &wanted, "it needs an approval first")),
+            Decision::Denied(denied) => Err(denied),
         }
-        let mut allowed = false;
+    }
+
+    /// What is said to a use that `covers` recognises in the scope of the manifest and of a grant.
+    pub fn decision(
+        &self,
+        capability: Capability,
+        wanted: &Value,
+        covers: impl Fn(&Value) -> bool,
+    ) -> Decision {
+        let deny = |hint: &str| Decision::Denied(self.denied(capability, wanted, hint));
+        if self.is_inert {
+            return deny(&format!(
+                "nobody approved this build of the plugin; `berth plugin enable {}` does",
+                self.plugin
+            ));
+        }
+        if !self.requests(capability).any(|request| covers(&request.scope)) {
+            return deny("its manifest does not ask for it");
+        }
+        let mut permit: Option<&Entry> = None;
         let mut asks = false;
-        for grant in self.grants(capability).filter(|grant| covers(&grant.scope)) {
-            match grant.mode {
-                GrantMode::Deny => return Err(denied("a grant with mode `deny` forbids it".to_owned())),
+        for entry in self.entries(capability).filter(|entry| covers(&entry.granted.scope)) {
+            match entry.granted.mode {
+                GrantMode::Deny => return deny("a grant with mode `deny` forbids it"),
                 GrantMode::Ask => asks = true,
-                GrantMode::Allow | GrantMode::Observe => allowed = true,
+                GrantMode::Allow | GrantMode::Observe => {
+                    permit = Some(permit.map_or(entry, |best| better(best, entry)));
+                }
             }
         }
-        if allowed {
-            Ok(())
-        } else if asks {
-            Err(denied("a grant with mode `ask` needs an approval first".to_owned()))
-        } else {
-            Err(denied(format!(
+        match (self.ceiling(capability, capability.is_write(wanted)), permit) {
+            (Permission::Denied, _) => deny("a ceiling of the operator's policy forbids it"),
+            (Permission::Asked, Some(entry)) if !entry.was_asked => Decision::Ask,
+            (_, Some(entry)) => Decision::Allowed(Permit {
+                grant: entry.id,
+                is_counted: entry.is_counted,
+                is_observed: entry.granted.mode == GrantMode::Observe,
+            }),
+            (_, None) if asks => Decision::Ask,
+            (_, None) => deny(&format!(
                 "berth plugin grant {} {} --scope '{wanted}'",
                 self.plugin,
                 capability.as_str()
-            )))
+            )),
         }
     }
+
+    fn denied(&self, capability: Capability, wanted: &Value, hint: &str) -> PermissionDenied {
+        PermissionDenied {
+            plugin: self.plugin.clone(),
+            capability: capability.as_str(),
+            scope: Box::new(wanted.clone()),
+            hint: hint.to_owned(),
+        }
+    }
+
+    /// A refusal of `wanted` for the reason `hint`, such as the answer of a person.
+    pub fn refusal(&self, capability: Capability, wanted: &Value, hint: &str) -> PermissionDenied {
+        self.denied(capability, wanted, hint)
+    }
+}
+
+/// Of two grants that allow, the one to use: asked for beats unasked, plain beats watched, uncounted beats counted.
+fn better<'a>(a: &'a Entry, b: &'a Entry) -> &'a Entry {
+    let rank = |entry: &Entry| (!entry.was_asked, entry.is_counted, entry.granted.mode == GrantMode::Observe);
+    if rank(b) < rank(a) { b } else { a }
 }
 
 /// Whether a grant of this mode lets the plugin act.
 pub fn allows(mode: GrantMode) -> bool {
-    matches!(mode, GrantMode::Allow | GrantMode::Observe)
+    mode.allows()
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn view(grants: Vec<Granted>) -> GrantView {
-        let request = Request {
-            capability: Capability::Endpoint,
-            required: true,
-            reason: String::new(),
-            scope: json!({}),
-        };
-        GrantView::new(1, "pi", vec![request], grants)
-    }
-
-    fn grant(mode: GrantMode) -> Granted {
-        Granted { capability: Capability::Endpoint, scope: json!({}), mode }
-    }
-
-    #[test]
-    fn what_nobody_granted_is_denied_with_the_command_that_would_grant_it() {
-        let denied = view(Vec::new())
-            .decide(Capability::Endpoint, json!({ "tools": ["gpio.read"] }), |_| true)
-            .unwrap_err();
-
-        assert_eq!(denied.hint, r#"berth plugin grant pi endpoint --scope '{"tools":["gpio.read"]}'"#);
-    }
-
-    #[test]
-    fn one_refusal_beats_every_permission() {
-        let view = view(vec![grant(GrantMode::Allow), grant(GrantMode::Deny)]);
-
-        assert!(view.decide(Capability::Endpoint, json!({}), |_| true).is_err());
-    }
-
-    #[test]
-    fn a_grant_that_the_manifest_never_asked_for_gives_nothing() {
-        let grants =
-            vec![Granted { capability: Capability::Files, scope: json!({}), mode: GrantMode::Allow }];
-        let view = view(grants);
-
-        assert!(view.decide(Capability::Files, json!({}), |_| true).is_err());
-        assert_eq!(view.granted(), Vec::<&str>::new());
-    }
-}
+mod tests;

@@ -41,6 +41,12 @@ pub enum HostError {
     GrantCapability { capability: String, known: String },
     #[error("the scope of the grant is not right: {message}")]
     GrantScope { message: String },
+    #[error("the limit of the grant is not right: {message}")]
+    GrantLimit { message: String },
+    #[error("the range of versions is not right: {message}")]
+    GrantRule { message: String },
+    #[error("a grant that is counted has at least one use")]
+    GrantUses,
     #[error("there is no grant `{id}`")]
     GrantNotFound { id: GrantId },
     #[error("the inspection stopped")]
@@ -70,6 +76,9 @@ impl HostError {
             Self::NotFound { .. } => "PLUGIN_NOT_FOUND",
             Self::GrantCapability { .. } => "GRANT_CAPABILITY_UNKNOWN",
             Self::GrantScope { .. } => "GRANT_SCOPE_INVALID",
+            Self::GrantLimit { .. } => "GRANT_LIMIT_INVALID",
+            Self::GrantRule { .. } => "GRANT_RULE_INVALID",
+            Self::GrantUses => "GRANT_USES_INVALID",
             Self::GrantNotFound { .. } => "GRANT_NOT_FOUND",
             Self::Inspector => "PLUGIN_HOST_FAILURE",
         }

@@ -2,26 +2,14 @@
 
 use std::path::Path;
 
-use berth_model::plugin::{Grant, GrantMode};
-use berth_model::{GrantId, PluginId, Timestamp, WorkspaceId};
+use berth_model::plugin::{DigestRule, Grant, GrantMode, NewGrant};
+use berth_model::{GrantId, PluginId};
 use serde_json::Value;
 
 use super::{HostError, PluginHost};
+use crate::capability::grants::Ceiling;
+use crate::capability::limit::Limit;
 use crate::capability::{Capability, endpoint, files, keyvalue};
-
-/// A grant that an operator gives. The plugin need not be installed yet.
-#[derive(Debug, Clone, PartialEq)]
-pub struct NewGrant {
-    pub plugin: PluginId,
-    pub capability: String,
-    /// A JSON object.
-    pub scope: Value,
-    pub mode: GrantMode,
-    pub workspace: Option<WorkspaceId>,
-    pub granted_by: String,
-    pub reason: String,
-    pub expires_at: Option<Timestamp>,
-}
 
 impl PluginHost {
     /// Stores a grant; calls in flight see it at their next host call.
@@ -43,27 +31,32 @@ impl PluginHost {
             _ => Err("the scope must be an object".to_owned()),
         };
         checked.map_err(|message| HostError::GrantScope { message })?;
-        let grant = Grant {
-            id: GrantId::from_uuid(self.parts.ids.uuid()),
-            plugin: new.plugin,
-            capability: new.capability,
-            scope: new.scope,
-            limit: Value::Object(serde_json::Map::new()),
-            mode: new.mode,
-            workspace: new.workspace,
-            granted_by: new.granted_by,
-            reason: new.reason,
-            created_at: self.parts.clock.now(),
-            expires_at: new.expires_at,
-            uses_left: None,
-            revoked_at: None,
-        };
+        Limit::parse(capability, &new.limit).map_err(|message| HostError::GrantLimit { message })?;
+        if let DigestRule::Publisher { versions, .. } = &new.rule {
+            semver::VersionReq::parse(versions)
+                .map_err(|error| HostError::GrantRule { message: error.to_string() })?;
+        }
+        if new.uses_left.is_some_and(|uses| uses < 1) {
+            return Err(HostError::GrantUses);
+        }
+        let id = GrantId::from_uuid(self.parts.ids.uuid());
+        let grant = new.into_grant(id, self.parts.clock.now());
         let mut tx = self.parts.store.write().await?;
         tx.insert_grant(&grant).await?;
         let all = tx.list_grants(None).await?;
         tx.commit().await?;
         self.registry.set_grants(all);
         Ok(grant)
+    }
+
+    /// Oldest first, revoked and expired ones too; of every plugin, installed or not, when `None`.
+    pub async fn list_grants(&self, plugin: Option<&PluginId>) -> Result<Vec<Grant>, HostError> {
+        Ok(self.parts.store.read().await?.list_grants(plugin).await?)
+    }
+
+    /// Bounds every grant from now on, those of calls in flight too; in place of the ceilings before.
+    pub fn set_ceilings(&self, ceilings: Vec<Ceiling>) {
+        self.registry.set_ceilings(ceilings);
     }
 
     /// Refuses a folder that would show a guest the token and the database of the host.
@@ -82,8 +75,13 @@ impl PluginHost {
         }
     }
 
-    /// Takes a grant back; calls in flight lose it at their next host call.
+    /// Takes a grant back for the owner; calls in flight lose it at their next host call. Twice is as good as once.
     pub async fn revoke(&self, id: GrantId) -> Result<Grant, HostError> {
+        self.revoke_as(id, super::OWNER).await
+    }
+
+    /// Takes a grant back for `by`.
+    pub async fn revoke_as(&self, id: GrantId, by: &str) -> Result<Grant, HostError> {
         let _turn = self.changes.lock().await;
         let mut tx = self.parts.store.write().await?;
         let Some(mut grant) = tx.lookup_grant(id).await? else {
@@ -91,6 +89,7 @@ impl PluginHost {
         };
         if grant.revoked_at.is_none() {
             grant.revoked_at = Some(self.parts.clock.now());
+            grant.revoked_by = Some(by.to_owned());
             tx.update_grant(&grant).await?;
         }
         let all = tx.list_grants(None).await?;

@@ -1,17 +1,16 @@
 //! The loaded plugins and the grants, for the calls.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use berth_core::port::clock::Clock;
-use berth_model::plugin::Grant;
+use berth_model::plugin::{Consent, Grant};
 use berth_model::tool::ToolSpec;
-use berth_model::{PluginId, WorkspaceId};
+use berth_model::{OperationId, Origin, PluginId, RunId, WorkspaceId};
 
 use super::HostError;
-use crate::capability::Capability;
-use crate::capability::grants::{GrantSource, GrantView, Granted};
+use crate::capability::grants::{Ceiling, GrantSource, GrantView, Subject, policy};
 use crate::error::InstallError;
 use crate::plugin::LoadedPlugin;
 use crate::tool::ToolDescription;
@@ -20,8 +19,29 @@ use crate::tool::ToolDescription;
 #[derive(Default)]
 pub(super) struct Registry {
     loaded: RwLock<Loaded>,
-    grants: RwLock<Vec<Grant>>,
+    authority: RwLock<Authority>,
     generation: AtomicU64,
+}
+
+/// What the operator allows.
+struct Authority {
+    grants: HashMap<String, Vec<Arc<Grant>>>,
+    /// The digest of each plugin that an operator agreed to.
+    consents: HashMap<String, String>,
+    /// The key that signed the build of each plugin.
+    publishers: HashMap<String, String>,
+    ceilings: Vec<Ceiling>,
+}
+
+impl Default for Authority {
+    fn default() -> Self {
+        Self {
+            grants: HashMap::new(),
+            consents: HashMap::new(),
+            publishers: HashMap::new(),
+            ceilings: policy::standard(),
+        }
+    }
 }
 
 #[derive(Default)]
@@ -75,24 +95,65 @@ impl Registry {
     }
 
     pub fn set_grants(&self, grants: Vec<Grant>) {
-        *write(&self.grants) = grants;
+        let mut of_plugins: HashMap<String, Vec<Arc<Grant>>> = HashMap::new();
+        for grant in grants {
+            of_plugins.entry(grant.plugin.to_string()).or_default().push(Arc::new(grant));
+        }
+        self.change(|authority| authority.grants = of_plugins);
+    }
+
+    pub fn set_consents(&self, consents: Vec<Consent>) {
+        let consents =
+            consents.into_iter().map(|consent| (consent.plugin.to_string(), consent.digest)).collect();
+        self.change(|authority| authority.consents = consents);
+    }
+
+    pub fn set_consent(&self, consent: Consent) {
+        self.change(|authority| authority.consents.insert(consent.plugin.to_string(), consent.digest));
+    }
+
+    /// Which key signed the build of a plugin, if one did.
+    pub fn set_publisher(&self, id: &PluginId, key: Option<String>) {
+        self.change(|authority| match key {
+            Some(key) => authority.publishers.insert(id.to_string(), key),
+            None => authority.publishers.remove(id.as_str()),
+        });
+    }
+
+    /// The ceilings in place of those before.
+    pub fn set_ceilings(&self, ceilings: Vec<Ceiling>) {
+        self.change(|authority| authority.ceilings = ceilings);
+    }
+
+    fn change<T>(&self, change: impl FnOnce(&mut Authority) -> T) {
+        change(&mut write(&self.authority));
         self.generation.fetch_add(1, Ordering::Release);
     }
 
-    fn view(&self, plugin: &LoadedPlugin, workspace: &WorkspaceId, clock: &dyn Clock) -> Arc<GrantView> {
+    /// Whether an operator agreed to this build.
+    pub fn is_approved(&self, plugin: &LoadedPlugin) -> bool {
+        read(&self.authority).consents.get(plugin.id()).is_some_and(|digest| digest == plugin.digest())
+    }
+
+    fn view(&self, live: &LiveGrants) -> Arc<GrantView> {
         let generation = self.generation.load(Ordering::Acquire);
-        let now = clock.now();
-        let grants = read(&self.grants)
-            .iter()
-            .filter(|grant| grant.plugin.as_str() == plugin.id() && grant.is_live(now))
-            .filter(|grant| grant.workspace.as_ref().is_none_or(|only| only == workspace))
-            .filter_map(|grant| {
-                let capability = Capability::lookup(&grant.capability)?;
-                Some(Granted { capability, scope: grant.scope.clone(), mode: grant.mode })
-            })
-            .collect();
-        let requests = plugin.manifest().requests.clone();
-        Arc::new(GrantView::new(generation, plugin.id(), requests, grants))
+        let plugin = &live.plugin;
+        let authority = read(&self.authority);
+        let subject = Subject {
+            plugin: plugin.id(),
+            digest: plugin.digest(),
+            version: &plugin.manifest().version,
+            publisher: authority.publishers.get(plugin.id()).map(String::as_str),
+            is_approved: authority.consents.get(plugin.id()).is_some_and(|digest| digest == plugin.digest()),
+            workspace: &live.workspace,
+            origin: live.origin,
+            run: live.run,
+            operation: live.operation,
+        };
+        let grants = authority.grants.get(plugin.id()).map(Vec::as_slice).unwrap_or_default();
+        let now = live.clock.now();
+        let requests = plugin.requests().clone();
+        Arc::new(GrantView::compile(generation, &subject, requests, grants, &authority.ceilings, now))
     }
 }
 
@@ -114,6 +175,9 @@ pub(super) struct LiveGrants {
     pub registry: Arc<Registry>,
     pub plugin: LoadedPlugin,
     pub workspace: WorkspaceId,
+    pub origin: Origin,
+    pub run: Option<RunId>,
+    pub operation: OperationId,
     pub clock: Arc<dyn Clock>,
 }
 
@@ -123,7 +187,7 @@ impl GrantSource for LiveGrants {
     }
 
     fn view(&self) -> Arc<GrantView> {
-        self.registry.view(&self.plugin, &self.workspace, &*self.clock)
+        self.registry.view(self)
     }
 }
 

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use berth_core::port::target::{PluginTarget, Progress, ToolCall};
-use berth_model::PluginId;
 use berth_model::tool::{Blame, ToolFailure, ToolOutcome, ToolSpec};
+use berth_model::{Origin, PluginId};
 use serde_json::Value;
 
 use super::PluginHost;
@@ -28,11 +28,21 @@ impl PluginTarget for PluginHost {
                 Blame::Operator,
             ));
         };
+        if !self.registry.is_approved(&loaded) {
+            return Err(ToolFailure::new(
+                "PLUGIN_NOT_APPROVED",
+                format!("nobody approved this build of `{plugin}`: `berth plugin enable {plugin}` does"),
+                Blame::Operator,
+            ));
+        }
         call.progress.accepted();
         let grants = Arc::new(LiveGrants {
             registry: self.registry.clone(),
             plugin: loaded.clone(),
             workspace: call.workspace.clone(),
+            origin: Origin::of(&call.actor),
+            run: call.run,
+            operation: call.operation,
             clock: self.parts.clock.clone(),
         });
         let invocation = ToolInvocation {

@@ -59,7 +59,7 @@ pub(super) struct CapabilityWish {
     #[serde(default)]
     pub reason: String,
     pub scope: Option<Spanned<toml::Table>>,
-    pub limit: Option<toml::Table>,
+    pub limit: Option<Spanned<toml::Table>>,
 }
 
 fn yes() -> bool {

@@ -202,14 +202,9 @@ impl Harness {
 
 pub fn new_grant(plugin: &str, capability: &str, scope: Value, mode: GrantMode) -> NewGrant {
     NewGrant {
-        plugin: PluginId::new(plugin).unwrap(),
-        capability: capability.to_owned(),
-        scope,
         mode,
-        workspace: None,
         granted_by: "owner".to_owned(),
-        reason: String::new(),
-        expires_at: None,
+        ..NewGrant::allow(PluginId::new(plugin).unwrap(), capability, scope)
     }
 }
 

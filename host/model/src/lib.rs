@@ -15,6 +15,7 @@ pub mod operation;
 pub mod origin;
 pub mod plugin;
 pub mod run;
+pub mod secret;
 pub mod session;
 pub mod thread;
 pub mod time;

@@ -21,6 +21,7 @@ mod operation;
 mod plugin;
 mod row;
 mod run;
+mod secret;
 mod session;
 mod sql;
 mod thread;

@@ -13,6 +13,7 @@ const ARROWS: [(&str, &[&str]); 14] = [
     ("berth-proto", &[]),
     ("berth-broker", &[]),
     ("berth-core", &["berth-model"]),
+    ("berth-secrets", &[]),
     ("berth-store", &["berth-core", "berth-model"]),
     ("berth-wasm", &["berth-core", "berth-model"]),
     ("berth-llm", &["berth-core"]),

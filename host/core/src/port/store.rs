@@ -8,6 +8,7 @@
 mod audit;
 mod grant;
 mod keyvalue;
+mod secret;
 
 use async_trait::async_trait;
 use berth_model::approval::{Approval, ApprovalStatus};
@@ -29,6 +30,7 @@ use berth_model::{
 pub use audit::{AuditFilter, AuditRepo};
 pub use grant::GrantRepo;
 pub use keyvalue::{KeysFrom, KeyvaluePair, KeyvalueRepo, KeyvalueSpace, KeyvalueUsage};
+pub use secret::SecretRepo;
 
 /// Why the store could not do it.
 #[derive(Debug, thiserror::Error)]
@@ -102,6 +104,7 @@ pub trait Tx:
     + KeyvalueRepo
     + GrantRepo
     + AuditRepo
+    + SecretRepo
     + Send
 {
     async fn commit(self: Box<Self>) -> Result<(), StoreError>;

@@ -8,6 +8,7 @@ mod keyvalue;
 mod queue;
 mod round_trip;
 mod rules;
+mod secrets;
 mod sqlite;
 
 use fixture::Fixture;
@@ -58,6 +59,9 @@ stories! {
     queue::many_takers_take_each_run_once_and_one_of_a_thread,
     queue::a_waiting_run_holds_its_thread,
     queue::no_update_is_lost_when_many_look_and_then_write,
+    secrets::a_new_value_of_a_secret_counts_up_and_keeps_when_it_was_made,
+    secrets::a_secret_is_sealed_anew_only_where_its_value_is_still_the_same,
+    secrets::secrets_of_one_name_are_told_apart_by_owner_and_workspace,
     queue::due_deliveries_come_in_order_and_a_crash_releases_them,
     keyvalue::a_pair_is_kept_byte_for_byte_and_counted,
     keyvalue::what_is_replaced_or_removed_counts_no_more_and_its_revision_never_returns,

@@ -77,6 +77,8 @@ pub enum Command {
     Endpoints(command::endpoints::Options),
     /// Install, grant, look at and call plugins.
     Plugin(command::plugin::Options),
+    /// Keep secrets for plugins: values go in and never come out.
+    Secret(command::secret::Options),
     /// Show what is configured, and where each value comes from.
     Config(command::config::Options),
     /// Print the access token, or make a new one.

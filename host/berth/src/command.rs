@@ -9,6 +9,7 @@ pub mod endpoints;
 pub mod migrate;
 pub mod plugin;
 pub mod runs;
+pub mod secret;
 pub mod send;
 pub mod serve;
 pub mod threads;

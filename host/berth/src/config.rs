@@ -27,6 +27,7 @@ pub struct Config {
     pub plugins: Plugins,
     /// `[plugin.ID.config]`: what is set for single plugins.
     pub plugin: BTreeMap<String, PluginSection>,
+    pub secrets: Secrets,
 }
 
 /// `[server]`
@@ -167,6 +168,15 @@ pub struct PluginSection {
     pub config: serde_json::Map<String, serde_json::Value>,
 }
 
+/// `[secrets]`
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Secrets {
+    /// The key of the vault; a credential of systemd or `DIR/secrets.key` when absent. Environment:
+    /// `BERTH_SECRETS_KEY_FILE`.
+    pub key_file: Option<PathBuf>,
+}
+
 /// Why the configuration is no good.
 #[derive(Debug, thiserror::Error, Diagnostic)]
 pub enum ConfigError {
@@ -266,6 +276,9 @@ impl Config {
                     });
                 }
             };
+        }
+        if let Some(value) = set("BERTH_SECRETS_KEY_FILE") {
+            self.secrets.key_file = Some(PathBuf::from(value));
         }
         Ok(())
     }

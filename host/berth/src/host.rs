@@ -10,6 +10,7 @@ use berth_core::{Core, CoreConfig, Ports};
 use berth_http::{AccessToken, HttpConfig, HttpState, ServeConfig};
 use berth_hub::{Hub, HubConfig, Links};
 use berth_model::run::RunLimits;
+use berth_secrets::KeyPlace;
 use berth_store::{DatabaseUrl, SqlStore};
 use berth_wasm::capability::keyvalue::Quota;
 use berth_wasm::capability::services::Services;
@@ -26,7 +27,7 @@ use crate::config::Config;
 use crate::failure::Failure;
 use crate::place::{DataDir, FolderLock, Token};
 use crate::system::{RandomIds, SystemClock};
-use crate::{brain, bundled};
+use crate::{brain, bundled, secrets};
 
 /// How long open connections may take to end after core has stopped. With core's own share a stop takes less than
 /// the 10 s that are promised.
@@ -70,6 +71,10 @@ impl Host {
         let ids = Arc::new(RandomIds);
         let links = Arc::new(Links::new());
         let endpoints = Arc::new(LinkedEndpoints::new(store.clone(), links.clone()));
+        let vault = Arc::new(secrets::vault(store.clone(), key_place(&config, &data), clock.clone()));
+        if let Err(error) = vault.place().check() {
+            tracing::warn!(code = error.code(), %error, "no secret can be used");
+        }
         let engine = engine(&config, &data)?;
         let plugins = PluginHost::new(HostParts {
             engine,
@@ -97,7 +102,8 @@ impl Host {
         };
         let core = Core::start(ports, core_config(&config)).await.map_err(anyhow::Error::from)?;
         endpoints.attach(core.clone());
-        let (hub, routes) = routes(&config, &token, &core, links, plugins)?;
+        let keeper = Arc::new(secrets::Keeper(vault));
+        let (hub, routes) = routes(&config, &token, &core, links, plugins, keeper)?;
         let url = format!("http://{}", listener.local_addr().map_err(anyhow::Error::from)?);
         data.write_address(&url)?;
         Ok(Self { core, store, listener, hub, routes, url, _lock: lock })
@@ -171,12 +177,19 @@ async fn listen(config: &Config) -> Result<TcpListener, Failure> {
     })
 }
 
+/// Where the key of the vault lies: configured, laid out by the service manager, or in the data folder.
+pub fn key_place(config: &Config, data: &DataDir) -> KeyPlace {
+    let credentials = std::env::var_os("CREDENTIALS_DIRECTORY");
+    KeyPlace::find(data.path(), config.secrets.key_file.as_deref(), credentials.as_deref())
+}
+
 fn routes(
     config: &Config,
     token: &Token,
     core: &Core,
     links: Arc<Links>,
     plugins: Arc<PluginHost>,
+    secrets: Arc<secrets::Keeper>,
 ) -> anyhow::Result<(Hub, axum::Router)> {
     let access = AccessToken::new(token.expose()).context("the access token is blank")?;
     let mut hub = HubConfig::new(move |given| access.verify(given));
@@ -185,7 +198,7 @@ fn routes(
     let hub = Hub::new(core.clone(), links, hub);
     let mut http = HttpConfig::new(access);
     http.origins.clone_from(&config.server.cors_origins);
-    let state = HttpState::new(core.clone(), Arc::new(Admin(plugins)), Arc::new(RandomIds), http);
+    let state = HttpState::new(core.clone(), Arc::new(Admin(plugins)), secrets, Arc::new(RandomIds), http);
     let routes = berth_http::router(state, berth_hub::router(hub.clone()));
     Ok((hub, routes))
 }

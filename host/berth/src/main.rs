@@ -12,6 +12,7 @@ mod host;
 mod interrupt;
 mod output;
 mod place;
+mod secrets;
 mod stop;
 mod system;
 mod table;
@@ -77,6 +78,7 @@ async fn run(cli: Cli) -> Result<(), failure::Failure> {
         Command::Endpoints(options) => command::endpoints::run(&global, options).await,
         Command::Approvals(options) => command::approvals::run(&global, options).await,
         Command::Plugin(options) => command::plugin::run(&global, options).await,
+        Command::Secret(options) => command::secret::run(&global, options).await,
         Command::Config(options) => command::config::run(&global, &options),
         Command::Token(options) => command::token::run(&global, &options),
         Command::Migrate(options) => command::migrate::run(&global, &options).await,

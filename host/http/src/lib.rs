@@ -18,6 +18,7 @@ mod layer;
 mod openapi;
 mod route;
 mod router;
+pub mod secrets;
 mod serve;
 mod state;
 mod streams;
@@ -28,6 +29,7 @@ pub use admin::{
 };
 pub use config::{BodyLimits, BuildInfo, HttpConfig};
 pub use router::router;
+pub use secrets::{NewSecret, SecretAdmin, SecretView, Which};
 pub use serve::{ServeConfig, serve};
 pub use state::HttpState;
 pub use token::AccessToken;

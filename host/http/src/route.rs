@@ -9,6 +9,7 @@ pub(crate) mod operations;
 pub(crate) mod plugins;
 pub(crate) mod replies;
 pub(crate) mod runs;
+pub(crate) mod secrets;
 pub(crate) mod sessions;
 pub(crate) mod threads;
 pub(crate) mod tools;

@@ -27,7 +27,8 @@ pub fn router(state: HttpState, extra: Router) -> Router {
         .merge(route::approvals::routes())
         .merge(route::replies::routes())
         .merge(route::tools::routes())
-        .merge(route::grants::routes());
+        .merge(route::grants::routes())
+        .merge(route::secrets::routes());
     let quick = quick.route_layer(from_fn_with_state(state.clone(), bounds::time));
     let (open, described) = OpenApiRouter::with_openapi(openapi::base(&state.config().build))
         .merge(route::health::open())

@@ -8,6 +8,7 @@ use tokio::sync::Semaphore;
 
 use crate::admin::PluginAdmin;
 use crate::config::HttpConfig;
+use crate::secrets::SecretAdmin;
 
 /// See the module. Cheap to clone.
 #[derive(Clone)]
@@ -16,15 +17,22 @@ pub struct HttpState(Arc<Inner>);
 struct Inner {
     core: Core,
     plugins: Arc<dyn PluginAdmin>,
+    secrets: Arc<dyn SecretAdmin>,
     ids: Arc<dyn Ids>,
     streams: Arc<Semaphore>,
     config: HttpConfig,
 }
 
 impl HttpState {
-    pub fn new(core: Core, plugins: Arc<dyn PluginAdmin>, ids: Arc<dyn Ids>, config: HttpConfig) -> Self {
+    pub fn new(
+        core: Core,
+        plugins: Arc<dyn PluginAdmin>,
+        secrets: Arc<dyn SecretAdmin>,
+        ids: Arc<dyn Ids>,
+        config: HttpConfig,
+    ) -> Self {
         let streams = Arc::new(Semaphore::new(config.max_event_streams));
-        Self(Arc::new(Inner { core, plugins, ids, streams, config }))
+        Self(Arc::new(Inner { core, plugins, secrets, ids, streams, config }))
     }
 
     pub(crate) fn core(&self) -> &Core {
@@ -33,6 +41,10 @@ impl HttpState {
 
     pub(crate) fn plugins(&self) -> &dyn PluginAdmin {
         &*self.0.plugins
+    }
+
+    pub(crate) fn secrets(&self) -> &dyn SecretAdmin {
+        &*self.0.secrets
     }
 
     pub(crate) fn config(&self) -> &HttpConfig {

@@ -8,14 +8,14 @@ use serde_json::{Value, json};
 use crate::{files, step};
 
 /// Our crates and those of ours that each may use. A new arrow is a change of the architecture.
-const ARROWS: [(&str, &[&str]); 14] = [
+const ARROWS: [(&str, &[&str]); 15] = [
     ("berth-model", &[]),
     ("berth-proto", &[]),
     ("berth-broker", &[]),
     ("berth-core", &["berth-model"]),
     ("berth-secrets", &[]),
     ("berth-store", &["berth-core", "berth-model"]),
-    ("berth-wasm", &["berth-core", "berth-model"]),
+    ("berth-wasm", &["berth-broker", "berth-core", "berth-model", "berth-secrets"]),
     ("berth-llm", &["berth-core"]),
     ("berth-hub", &["berth-core", "berth-model", "berth-proto"]),
     ("berth-http", &["berth-core", "berth-hub", "berth-model"]),
@@ -32,6 +32,7 @@ const ARROWS: [(&str, &[&str]); 14] = [
             "berth-llm",
             "berth-model",
             "berth-proto",
+            "berth-secrets",
             "berth-store",
             "berth-wasm",
         ],

@@ -151,6 +151,12 @@ pub const KEYS: &[Key] = &[
         about: "the largest value that a plugin may keep, in bytes",
         value: |config| json!(config.plugins.keyvalue_max_value_bytes),
     },
+    Key {
+        name: "secrets.key_file",
+        variable: Some("BERTH_SECRETS_KEY_FILE"),
+        about: "the key of the vault; a credential of systemd or DIR/secrets.key when absent",
+        value: |config| json!(config.secrets.key_file),
+    },
 ];
 
 /// `[plugins.limits]` and `[plugins.ceilings]`, whose keys are those of the engine: name, about, value.

@@ -15,6 +15,8 @@ mod openapi;
 mod operations;
 mod page;
 mod plugins;
+mod safe;
+mod secrets;
 mod serving;
 mod sessions;
 mod shelf;

@@ -28,6 +28,7 @@ use tower::ServiceExt;
 use uuid::Uuid;
 
 use crate::contract::Contract;
+use crate::safe::Safe;
 use crate::shelf::Shelf;
 
 pub const TOKEN: &str = "correct-horse";
@@ -36,6 +37,7 @@ pub struct Berth {
     pub core: Core,
     pub store: Arc<SqlStore>,
     pub shelf: Arc<Shelf>,
+    pub safe: Arc<Safe>,
     pub links: Arc<Links>,
     pub app: Router,
     contract: Contract,
@@ -61,6 +63,7 @@ impl Berth {
         let (store, clock, ids) =
             (Arc::new(store), Arc::<SteppedClock>::default(), Arc::<CountedIds>::default());
         let (shelf, links) = (Arc::new(Shelf::new(clock.clone())), Arc::<Links>::default());
+        let safe = Arc::new(Safe::new(clock.clone()));
         let ports = Ports {
             store: store.clone(),
             clock: clock.clone(),
@@ -70,8 +73,11 @@ impl Berth {
             endpoints: links.clone(),
         };
         let core = Core::start(ports, config).await.unwrap();
-        let app = berth_http::router(HttpState::new(core.clone(), shelf.clone(), ids, http), Router::new());
-        let mut berth = Self { core, store, shelf, links, app, contract: Contract::new(Value::Null) };
+        let app = {
+            let state = HttpState::new(core.clone(), shelf.clone(), safe.clone(), ids, http);
+            berth_http::router(state, Router::new())
+        };
+        let mut berth = Self { core, store, shelf, safe, links, app, contract: Contract::new(Value::Null) };
         let ask = request(Method::GET, "/openapi.json").body(Body::empty()).unwrap();
         berth.contract = Contract::new(berth.send_unchecked(ask).await.ok());
         berth

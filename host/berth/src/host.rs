@@ -10,7 +10,7 @@ use berth_core::{Core, CoreConfig, Ports};
 use berth_http::{AccessToken, HttpConfig, HttpState, ServeConfig};
 use berth_hub::{Hub, HubConfig, Links};
 use berth_model::run::RunLimits;
-use berth_secrets::KeyPlace;
+use berth_secrets::{Desk, KeyPlace};
 use berth_store::{DatabaseUrl, SqlStore};
 use berth_wasm::capability::keyvalue::Quota;
 use berth_wasm::capability::services::Services;
@@ -85,7 +85,8 @@ impl Host {
             services: Services::none()
                 .with_endpoints(endpoints.clone())
                 .with_keyvalue(Arc::new(StoredKeyvalue::new(store.clone(), clock.clone(), quota(&config))))
-                .with_config(Arc::new(plugin_settings(&config))),
+                .with_config(Arc::new(plugin_settings(&config)))
+                .with_secrets(Arc::new(Desk::new(vault.clone()))),
         });
         plugins.boot().await.map_err(anyhow::Error::from)?;
         if let Some(folder) = &bundled {

@@ -12,6 +12,7 @@ pub mod keyvalue;
 pub mod limit;
 pub mod logs;
 pub mod progress;
+pub mod secret;
 pub mod services;
 pub mod text;
 
@@ -121,7 +122,7 @@ impl Capability {
 
     /// Whether this version can serve it.
     pub const fn is_available(self) -> bool {
-        matches!(self, Self::Files | Self::Endpoint | Self::Keyvalue | Self::Config)
+        matches!(self, Self::Files | Self::Endpoint | Self::Secret | Self::Keyvalue | Self::Config)
     }
 }
 
@@ -186,6 +187,9 @@ pub fn granted_scope(view: &grants::GrantView, capability: Capability, wanted: &
         Capability::Keyvalue => keyvalue::asked(wanted).is_some_and(|(bucket, way)| {
             view.decide(capability, wanted.clone(), |scope| keyvalue::covers(scope, &bucket, way)).is_ok()
         }),
+        Capability::Secret => {
+            view.decide(capability, wanted.clone(), |scope| secret::covers(scope, wanted)).is_ok()
+        }
         _ => false,
     }
 }

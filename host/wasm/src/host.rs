@@ -9,6 +9,7 @@ mod grants;
 pub mod keyvalue;
 pub mod package;
 mod registry;
+pub mod secrets;
 mod target;
 
 use std::path::PathBuf;

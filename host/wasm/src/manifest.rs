@@ -12,7 +12,7 @@ use toml::Spanned;
 
 use crate::capability::grants::Request;
 use crate::capability::limit::Limit;
-use crate::capability::{Capability, endpoint, files, keyvalue};
+use crate::capability::{Capability, endpoint, files, keyvalue, secret};
 use crate::limits::Wishes;
 use crate::tool::snake;
 
@@ -228,6 +228,7 @@ impl Reader<'_> {
             Capability::Files => files::check_request(&scope),
             Capability::Endpoint => endpoint::check_scope(&scope),
             Capability::Keyvalue => keyvalue::check_scope(&scope),
+            Capability::Secret => secret::check_scope(&scope),
             _ => Ok(()),
         };
         checked.map_err(|message| ManifestError::at("MANIFEST_SCOPE", self.source, Some(span), message))?;

@@ -209,6 +209,16 @@ impl PluginState {
         &self.call.services
     }
 
+    /// The handles of the guest.
+    pub fn resources(&mut self) -> &mut ResourceTable {
+        &mut self.table
+    }
+
+    /// The time of the host's clock.
+    pub fn now(&self) -> berth_model::Timestamp {
+        self.call.clock.now()
+    }
+
     pub fn cancel(&self) -> &CancellationToken {
         &self.shared.cancel
     }

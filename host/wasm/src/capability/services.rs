@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use berth_secrets::Desk;
+
 use super::config::{ConfigSource, NoConfig};
 use super::endpoint::{EndpointCaller, NoEndpoints};
 use super::keyvalue::{KeyvalueStore, NoKeyvalue};
@@ -12,12 +14,25 @@ pub struct Services {
     pub endpoints: Arc<dyn EndpointCaller>,
     pub keyvalue: Arc<dyn KeyvalueStore>,
     pub config: Arc<dyn ConfigSource>,
+    pub secrets: Arc<Desk>,
 }
 
 impl Services {
     /// Nothing is in reach.
     pub fn none() -> Self {
-        Self { endpoints: Arc::new(NoEndpoints), keyvalue: Arc::new(NoKeyvalue), config: Arc::new(NoConfig) }
+        Self {
+            endpoints: Arc::new(NoEndpoints),
+            keyvalue: Arc::new(NoKeyvalue),
+            config: Arc::new(NoConfig),
+            secrets: Arc::new(Desk::closed()),
+        }
+    }
+
+    /// The same, with the secrets of a vault.
+    #[must_use]
+    pub fn with_secrets(mut self, secrets: Arc<Desk>) -> Self {
+        self.secrets = secrets;
+        self
     }
 
     /// The same, with a way to the connected endpoints.

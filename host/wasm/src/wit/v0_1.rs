@@ -4,6 +4,7 @@ mod call;
 mod capabilities;
 mod endpoints;
 mod progress;
+mod secrets;
 
 use wasmtime::component::{HasSelf, Linker};
 
@@ -19,8 +20,20 @@ pub mod bindings {
             "berth:plugin/endpoints.list": async | trappable,
             "berth:plugin/endpoints.call": async | trappable,
             "berth:plugin/progress.partial": async | trappable,
+            "berth:plugin/secrets.open": async | trappable,
+            "berth:plugin/secrets.[method]secret.hmac-sha256": async | trappable,
+            "berth:plugin/secrets.[method]secret.sign-ed25519": async | trappable,
+            "berth:plugin/secrets.[method]secret.sha256-joined": async | trappable,
+            "berth:plugin/secrets.[method]secret.sha1-sorted": async | trappable,
+            "berth:plugin/secrets.[method]secret.check-sha1-sorted": async | trappable,
+            "berth:plugin/secrets.[method]secret.equals": async | trappable,
+            "berth:plugin/secrets.[method]secret.aes-cbc-decrypt": async | trappable,
+            "berth:plugin/secrets.[method]secret.aes-cbc-encrypt": async | trappable,
+            "berth:plugin/secrets.[method]secret.aes-ecb-decrypt": async | trappable,
+            "berth:plugin/secrets.[method]secret.aes-ecb-encrypt": async | trappable,
             default: trappable,
         },
+        with: { "berth:plugin/secrets.secret": crate::capability::secret::Handle },
         exports: { default: async },
         require_store_data_send: true,
     });
@@ -37,6 +50,7 @@ pub(super) fn link(linker: &mut Linker<PluginState>) -> wasmtime::Result<()> {
     wit::call::add_to_linker::<_, HasSelf<PluginState>>(linker, |state| state)?;
     wit::progress::add_to_linker::<_, HasSelf<PluginState>>(linker, |state| state)?;
     wit::capabilities::add_to_linker::<_, HasSelf<PluginState>>(linker, |state| state)?;
+    wit::secrets::add_to_linker::<_, HasSelf<PluginState>>(linker, |state| state)?;
     wit::endpoints::add_to_linker::<_, HasSelf<PluginState>>(linker, |state| state)
 }
 

@@ -1,0 +1,239 @@
+//! Secrets: handles, and what the host does with them.
+
+use berth_secrets::operation::aes::{Iv, KeyForm, Padding};
+use berth_secrets::operation::sorted;
+use berth_secrets::{Found, SecretName};
+use wasmtime::component::Resource;
+
+use super::{WitError, wit};
+use crate::call::state::PluginState;
+use crate::capability::secret::uses::{Guess, Operation, Uses};
+use crate::capability::secret::{self, Handle};
+use crate::capability::{Capability, CapabilityError};
+use wit::secrets as shown;
+
+type Answer<T> = wasmtime::Result<Result<T, WitError>>;
+
+impl PluginState {
+    /// Finds a secret for one operation, which its grant must cover at this moment; one from an exchange needs the
+    /// grant of what it was paid with as well.
+    async fn secret(&mut self, name: &SecretName, operation: &str) -> Result<Found, CapabilityError> {
+        let wanted = secret::wanted_operation(name, operation);
+        self.authorize_secret(wanted).await?;
+        let found = self.find_secret(name).await?;
+        if let Some(derived) = &found.derived {
+            self.authorize_secret(secret::wanted_operation(&derived.name, "exchange")).await?;
+        }
+        Ok(found)
+    }
+
+    async fn authorize_secret(&mut self, wanted: serde_json::Value) -> Result<(), CapabilityError> {
+        let asked = wanted.clone();
+        self.authorize(Capability::Secret, wanted, move |scope| secret::covers(scope, &asked)).await
+    }
+
+    /// Ends when the call does.
+    async fn find_secret(&mut self, name: &SecretName) -> Result<Found, CapabilityError> {
+        let (desk, view, context) =
+            (self.services().secrets.clone(), self.grants(), self.call_context().clone());
+        let asker = secret::asker(view.plugin(), context.workspace.as_ref());
+        let uses = Uses { desk: &desk, asker };
+        let cancel = self.cancel().clone();
+        tokio::select! {
+            biased;
+            () = cancel.cancelled() => Err(CapabilityError::cancelled()),
+            found = uses.find(name) => Ok(found?),
+        }
+    }
+
+    async fn carry_out(
+        &mut self,
+        handle: &Resource<Handle>,
+        operation: Result<Operation<'_>, CapabilityError>,
+    ) -> Answer<Vec<u8>> {
+        self.count_host_call();
+        let name = self.resources().get(handle)?.name.clone();
+        let done = async {
+            let operation = operation?;
+            let found = self.secret(&name, operation.word()).await?;
+            operation.on(&found.value).map_err(CapabilityError::from)
+        };
+        Ok(done.await.map_err(WitError::from))
+    }
+
+    async fn answer(&mut self, handle: &Resource<Handle>, guess: Guess<'_>) -> Answer<bool> {
+        self.count_host_call();
+        let name = self.resources().get(handle)?.name.clone();
+        let answered = async {
+            let found = self.secret(&name, guess.word()).await?;
+            let (desk, view, context) =
+                (self.services().secrets.clone(), self.grants(), self.call_context().clone());
+            let asker = secret::asker(view.plugin(), context.workspace.as_ref());
+            Uses { desk: &desk, asker }.answer(&name, &found, guess)
+        };
+        Ok(answered.await.map_err(WitError::from))
+    }
+}
+
+impl shown::Host for PluginState {
+    async fn open(&mut self, name: String) -> Answer<Resource<Handle>> {
+        self.count_host_call();
+        let opened = async {
+            let name = secret::name(&name)?;
+            // Whoever has no grant does not learn which secrets there are.
+            self.authorize_secret(secret::wanted_name(&name)).await?;
+            self.find_secret(&name).await?;
+            Ok::<SecretName, CapabilityError>(name)
+        };
+        match opened.await {
+            Ok(name) => Ok(Ok(self.resources().push(Handle { name })?)),
+            Err(error) => Ok(Err(WitError::from(error))),
+        }
+    }
+}
+
+impl shown::HostSecret for PluginState {
+    fn name(&mut self, this: Resource<Handle>) -> wasmtime::Result<String> {
+        self.count_host_call();
+        Ok(self.resources().get(&this)?.name.to_string())
+    }
+
+    async fn hmac_sha256(&mut self, this: Resource<Handle>, data: Vec<u8>) -> Answer<Vec<u8>> {
+        self.carry_out(&this, Ok(Operation::HmacSha256 { data: &data })).await
+    }
+
+    async fn sign_ed25519(&mut self, this: Resource<Handle>, data: Vec<u8>) -> Answer<Vec<u8>> {
+        self.carry_out(&this, Ok(Operation::SignEd25519 { data: &data })).await
+    }
+
+    async fn sha256_joined(
+        &mut self,
+        this: Resource<Handle>,
+        before: Vec<u8>,
+        after: Vec<u8>,
+    ) -> Answer<Vec<u8>> {
+        self.carry_out(&this, Ok(Operation::Sha256Joined { before: &before, after: &after })).await
+    }
+
+    async fn sha1_sorted(&mut self, this: Resource<Handle>, texts: Vec<String>) -> Answer<shown::Signed> {
+        self.count_host_call();
+        let name = self.resources().get(&this)?.name.clone();
+        let signed = async {
+            let found = self.secret(&name, "sha1-sorted").await?;
+            let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+            let seconds = self.now().as_micros().div_euclid(1_000_000);
+            sorted::sign(&found.value, &texts, seconds).map_err(CapabilityError::from)
+        };
+        Ok(signed.await.map_err(WitError::from).map(|signed| shown::Signed {
+            timestamp: signed.timestamp,
+            nonce: signed.nonce,
+            signature: signed.signature,
+            meta: Vec::new(),
+        }))
+    }
+
+    async fn check_sha1_sorted(
+        &mut self,
+        this: Resource<Handle>,
+        texts: Vec<String>,
+        signature: String,
+    ) -> Answer<bool> {
+        let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+        self.answer(&this, Guess::Sha1Sorted { texts: &texts, signature: &signature }).await
+    }
+
+    async fn equals(&mut self, this: Resource<Handle>, guess: Vec<u8>) -> Answer<bool> {
+        self.answer(&this, Guess::Equals { guess: &guess }).await
+    }
+
+    async fn aes_cbc_decrypt(
+        &mut self,
+        this: Resource<Handle>,
+        sealed: Vec<u8>,
+        key: shown::KeyForm,
+        iv: shown::Iv,
+        padding: shown::Padding,
+    ) -> Answer<Vec<u8>> {
+        let operation = options(&key, &padding).and_then(|(key, padding)| {
+            Ok(Operation::CbcDecrypt { sealed: &sealed, key, iv: iv_of(&iv)?, padding })
+        });
+        self.carry_out(&this, operation).await
+    }
+
+    async fn aes_cbc_encrypt(
+        &mut self,
+        this: Resource<Handle>,
+        text: Vec<u8>,
+        key: shown::KeyForm,
+        iv: shown::Iv,
+        padding: shown::Padding,
+    ) -> Answer<Vec<u8>> {
+        let operation = options(&key, &padding).and_then(|(key, padding)| {
+            Ok(Operation::CbcEncrypt { text: &text, key, iv: iv_of(&iv)?, padding })
+        });
+        self.carry_out(&this, operation).await
+    }
+
+    async fn aes_ecb_decrypt(
+        &mut self,
+        this: Resource<Handle>,
+        sealed: Vec<u8>,
+        key: shown::KeyForm,
+        padding: shown::Padding,
+    ) -> Answer<Vec<u8>> {
+        let operation = options(&key, &padding).map(|(key, padding)| Operation::EcbDecrypt {
+            sealed: &sealed,
+            key,
+            padding,
+        });
+        self.carry_out(&this, operation).await
+    }
+
+    async fn aes_ecb_encrypt(
+        &mut self,
+        this: Resource<Handle>,
+        text: Vec<u8>,
+        key: shown::KeyForm,
+        padding: shown::Padding,
+    ) -> Answer<Vec<u8>> {
+        let operation =
+            options(&key, &padding).map(|(key, padding)| Operation::EcbEncrypt { text: &text, key, padding });
+        self.carry_out(&this, operation).await
+    }
+
+    fn drop(&mut self, this: Resource<Handle>) -> wasmtime::Result<()> {
+        self.resources().delete(this)?;
+        Ok(())
+    }
+}
+
+fn options(key: &shown::KeyForm, padding: &shown::Padding) -> Result<(KeyForm, Padding), CapabilityError> {
+    let key = match key {
+        shown::KeyForm::Raw => KeyForm::Raw,
+        shown::KeyForm::Sha256 => KeyForm::Sha256,
+        shown::KeyForm::Base64 => KeyForm::Base64,
+        shown::KeyForm::Hex => KeyForm::Hex,
+        shown::KeyForm::Other(word) => return Err(unknown("form of a key", word)),
+    };
+    let padding = match padding {
+        shown::Padding::Pkcs7 => Padding::Pkcs7,
+        shown::Padding::Pkcs7Wide => Padding::Pkcs7Wide,
+        shown::Padding::None => Padding::None,
+        shown::Padding::Other(word) => return Err(unknown("padding", word)),
+    };
+    Ok((key, padding))
+}
+
+fn iv_of(iv: &shown::Iv) -> Result<Iv<'_>, CapabilityError> {
+    match iv {
+        shown::Iv::Given(bytes) => Ok(Iv::Given(bytes)),
+        shown::Iv::Prefix => Ok(Iv::Prefix),
+        shown::Iv::FromKey => Ok(Iv::FromKey),
+        shown::Iv::Other(word) => Err(unknown("IV", word)),
+    }
+}
+
+fn unknown(what: &str, word: &str) -> CapabilityError {
+    let word: String = word.chars().take(40).collect();
+    CapabilityError::new("SECRET_INPUT_INVALID", format!("`{word}` is no {what} that this host knows"))
+}

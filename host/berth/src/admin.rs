@@ -10,7 +10,7 @@ use berth_http::{
 use berth_model::plugin::{Grant, PluginStatus};
 use berth_model::{GrantId, PluginId};
 use berth_wasm::capability::logs::Level;
-use berth_wasm::{HostError, Manifest, Package, PluginHost};
+use berth_wasm::{HostError, Manifest, Outcome, Package, PluginHost};
 
 /// Manages the plugins of a host.
 pub struct Admin(pub Arc<PluginHost>);
@@ -24,7 +24,11 @@ impl PluginAdmin for Admin {
             .map_err(|error| refused(&error))?;
         let installed = self.0.install(package).await.map_err(|error| refused(&error))?;
         let view = self.show(&installed.plugin.id).await?;
-        Ok(Installed { view, warnings: installed.inspection.warnings })
+        let mut warnings = installed.inspection.warnings;
+        if let Outcome::Waiting(diff) = installed.outcome {
+            warnings.push(format!("it waits for consent: {}", diff.lines().join("; ")));
+        }
+        Ok(Installed { view, warnings })
     }
 
     async fn list(&self) -> Result<Vec<PluginView>, AdminError> {

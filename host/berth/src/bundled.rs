@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use berth_model::PluginId;
 use berth_wasm::capability::Capability;
-use berth_wasm::{Manifest, NewGrant, Package, PluginHost};
+use berth_wasm::{Assent, Manifest, NewGrant, Package, PluginHost};
 use serde_json::{Value, json};
 
 /// Who gives the grants of bundled plugins.
@@ -41,7 +41,8 @@ async fn one(plugins: &PluginHost, path: &Path, files: &Path) -> anyhow::Result<
     });
     if !same {
         let was_off = known.as_ref().is_some_and(|view| !view.is_ready && view.plugin.last_error.is_empty());
-        plugins.install(package).await?;
+        // They come with the host: whoever updates it says yes to what they ask for.
+        plugins.install_with(package, Assent::Given).await?;
         if was_off {
             plugins.disable(&id).await?;
         }

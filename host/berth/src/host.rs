@@ -33,6 +33,9 @@ use crate::{brain, bundled, secrets};
 /// the 10 s that are promised.
 const CLOSE: Duration = Duration::from_secs(3);
 
+/// How long a start waits for plugins that are slow to load.
+const LOADING: Duration = Duration::from_secs(3);
+
 /// What a host is started with.
 pub struct Settings {
     pub data: DataDir,
@@ -88,11 +91,7 @@ impl Host {
                 .with_config(Arc::new(plugin_settings(&config)))
                 .with_secrets(Arc::new(Desk::new(vault.clone()))),
         });
-        plugins.boot().await.map_err(anyhow::Error::from)?;
-        if let Some(folder) = &bundled {
-            let files = std::path::absolute(data.path().join("files")).map_err(anyhow::Error::from)?;
-            bundled::install(&plugins, folder, &files).await?;
-        }
+        let loading = plugins.begin().await.map_err(anyhow::Error::from)?;
         let ports = Ports {
             store: store.clone(),
             clock,
@@ -103,6 +102,14 @@ impl Host {
         };
         let core = Core::start(ports, core_config(&config)).await.map_err(anyhow::Error::from)?;
         endpoints.attach(core.clone());
+        // Core is there by now: a plugin that takes its time, or never comes, keeps nobody from using the others.
+        if !loading.finished_within(LOADING).await {
+            tracing::warn!("some plugins are still being loaded: calls of them wait");
+        }
+        if let Some(folder) = &bundled {
+            let files = std::path::absolute(data.path().join("files")).map_err(anyhow::Error::from)?;
+            bundled::install(&plugins, folder, &files).await?;
+        }
         let keeper = Arc::new(secrets::Keeper(vault));
         let (hub, routes) = routes(&config, &token, &core, links, plugins, keeper)?;
         let url = format!("http://{}", listener.local_addr().map_err(anyhow::Error::from)?);

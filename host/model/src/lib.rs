@@ -8,6 +8,7 @@ pub mod audit;
 pub mod delivery;
 pub mod endpoint;
 pub mod event;
+pub mod generation;
 pub mod grant;
 pub mod id;
 pub mod message;

@@ -14,6 +14,7 @@ mod endpoint;
 mod error;
 mod event;
 mod file;
+mod generation;
 mod grant;
 mod keyvalue;
 mod message;

@@ -211,6 +211,11 @@ impl PluginEngine {
         LoadedPlugin::prepare(self.clone(), component, spec)
     }
 
+    /// Removes the machine code of a component from the cache. What runs goes on.
+    pub fn forget(&self, digest: &str) -> std::io::Result<()> {
+        self.inner.cache.as_ref().map_or(Ok(()), |cache| cache.remove(digest))
+    }
+
     async fn component(&self, spec: &PluginSpec) -> Result<Component, LoadError> {
         if let Some(component) = self.cached(&spec.digest).await? {
             return Ok(component);

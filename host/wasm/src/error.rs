@@ -263,6 +263,11 @@ impl CallError {
         }
     }
 
+    /// Whether the plugin itself is at fault, not its caller, the host or what a tool says of its task.
+    pub fn is_fault(&self) -> bool {
+        self.blame() == Blame::Guest && !matches!(self, Self::Tool { .. })
+    }
+
     /// Facts for programs.
     pub fn details(&self) -> Value {
         match self {

@@ -2,39 +2,48 @@
 //!
 //! A start runs no guest code: descriptions are stored with the digest. Nothing here is in reach of a plugin.
 
+pub mod boot;
 pub mod config;
 pub mod endpoints;
 pub mod error;
+mod flight;
+mod generations;
 mod grants;
+pub mod install;
 pub mod keyvalue;
+pub mod life;
 pub mod package;
 mod registry;
 pub mod secrets;
+mod shelf;
 mod target;
 
+use std::collections::HashMap;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, Weak};
 
 use berth_core::port::clock::Clock;
 use berth_core::port::ids::Ids;
 use berth_core::port::store::Store;
-use berth_model::plugin::{Consent, Plugin, PluginStatus};
+use berth_model::plugin::{Plugin, PluginStatus};
 use berth_model::{ActorId, CallId, OperationId, PluginId, WorkspaceId};
 use serde_json::Value;
 
 pub use berth_model::plugin::NewGrant;
+pub use boot::Boot;
 pub use error::HostError;
+pub use install::{Assent, Installed, Outcome};
+pub use life::{Life, Probe, Step};
 pub use package::Package;
+use tokio_util::task::TaskTracker;
 
 use crate::capability::context::CallContext;
 use crate::capability::logs::LogLine;
 use crate::capability::services::Services;
 use crate::engine::PluginEngine;
-use crate::error::InstallError;
-use crate::inspect::{Inspection, inspect};
 use crate::manifest::Manifest;
 use crate::plugin::{ComponentSource, LoadedPlugin, PluginSpec};
-use crate::tool::{ToolDescription, check_names};
+use crate::tool::ToolDescription;
 use registry::Registry;
 
 /// Who installs, grants and revokes: there is one owner.
@@ -53,18 +62,16 @@ pub struct HostParts {
 
 /// Keeps, loads and calls the installed plugins. Implements core's `PluginTarget`.
 pub struct PluginHost {
+    me: Weak<Self>,
     parts: HostParts,
+    life: Life,
     registry: Arc<Registry>,
-    /// Installs and changes come one after another.
+    /// What is granted and which names are taken change one after another; held for moments only.
     changes: tokio::sync::Mutex<()>,
-}
-
-/// What an install has done.
-#[derive(Debug, Clone)]
-pub struct Installed {
-    pub plugin: Plugin,
-    pub inspection: Inspection,
-    pub tools: Vec<ToolDescription>,
+    /// Installs and switches of one plugin come one after another.
+    turns: Mutex<HashMap<PluginId, Arc<tokio::sync::Mutex<()>>>>,
+    /// Generations that are coming to their end.
+    tasks: TaskTracker,
 }
 
 /// A plugin and how it stands.
@@ -78,10 +85,18 @@ pub struct PluginView {
 
 impl PluginHost {
     pub fn new(parts: HostParts) -> Arc<Self> {
-        Arc::new(Self {
+        Self::with_life(parts, Life::default())
+    }
+
+    pub fn with_life(parts: HostParts, life: Life) -> Arc<Self> {
+        Arc::new_cyclic(|me| Self {
+            me: me.clone(),
             parts,
+            life,
             registry: Arc::new(Registry::default()),
             changes: tokio::sync::Mutex::new(()),
+            turns: Mutex::new(HashMap::new()),
+            tasks: TaskTracker::new(),
         })
     }
 
@@ -89,102 +104,31 @@ impl PluginHost {
         &self.parts.engine
     }
 
-    /// Loads every active plugin, each for itself: one that fails keeps its error and stops nobody.
-    ///
-    /// Fails only when the store does.
-    pub async fn boot(&self) -> Result<(), HostError> {
-        let (plugins, grants, consents) = {
-            let mut tx = self.parts.store.read().await?;
-            (tx.list_plugins().await?, tx.list_grants(None).await?, tx.list_consents().await?)
-        };
-        self.registry.set_grants(grants);
-        self.registry.set_consents(consents);
-        let loads = plugins.iter().filter(|plugin| plugin.status == PluginStatus::Active).map(|plugin| async {
-            if let Err(error) = self.activate(plugin).await {
-                tracing::warn!(plugin.id = %plugin.id, code = error.code(), %error, "plugin could not be loaded");
-                let mut failed = plugin.clone();
-                failed.last_error = format!("{}: {error}", error.code());
-                if let Err(error) = self.save(&failed).await {
-                    tracing::warn!(plugin.id = %plugin.id, %error, "the failure could not be stored");
-                }
-            }
-        });
-        futures::future::join_all(loads).await;
-        Ok(())
+    /// The tasks of this host keep it alive until they end.
+    fn strong(&self) -> Result<Arc<Self>, HostError> {
+        self.me.upgrade().ok_or(HostError::Inspector)
     }
 
-    /// Inspects a package without installing it.
-    pub async fn inspect(&self, package: Package) -> Result<(Arc<Manifest>, Inspection), HostError> {
-        let (bytes, limit) = (package.component.len(), self.parts.engine.inner.config.component_bytes);
-        if bytes > limit {
-            return Err(InstallError::TooLarge { bytes, limit }.into());
-        }
-        tokio::task::spawn_blocking(move || {
-            let manifest = Manifest::parse(&package.manifest)?;
-            let inspection = inspect(&package.component, &manifest, &package.docs)?;
-            if let Some(packed) = &manifest.sha256
-                && *packed != inspection.digest
-            {
-                return Err(HostError::Digest { packed: packed.clone(), found: inspection.digest });
-            }
-            if let Some(text) = &package.config_schema {
-                config_schema(text)?;
-            }
-            Ok((Arc::new(manifest), inspection))
-        })
-        .await
-        .map_err(|_| HostError::Inspector)?
+    /// Runs `work` to its end even when the caller does not wait for it.
+    async fn detached<T: Send + 'static, F>(&self, work: impl FnOnce(Arc<Self>) -> F) -> Result<T, HostError>
+    where
+        F: Future<Output = Result<T, HostError>> + Send + 'static,
+    {
+        let work = work(self.strong()?);
+        tokio::spawn(work).await.map_err(|_| HostError::Inspector)?
     }
 
-    /// Installs a package, or puts it in the place of the installed one of its id; active at once.
-    ///
-    /// Calls in flight end in the old one. A failure changes nothing.
-    pub async fn install(&self, package: Package) -> Result<Installed, HostError> {
-        let _turn = self.changes.lock().await;
-        let text = package.manifest.clone();
-        let component = package.component.clone();
-        let schema = package.config_schema.clone();
-        let (manifest, mut inspection) = self.inspect(package).await?;
-        let id = PluginId::new(&manifest.id)?;
-        let spec = PluginSpec {
-            digest: inspection.digest.clone(),
-            component: ComponentSource::Bytes(component.clone()),
-            manifest: manifest.clone(),
-            tools: inspection.tools.clone(),
+    /// Waits for the changes of one plugin that are at work; the next one waits for this.
+    async fn turn(&self, id: &PluginId) -> tokio::sync::OwnedMutexGuard<()> {
+        let turn = {
+            let mut turns = match self.turns.lock() {
+                Ok(turns) => turns,
+                Err(poisoned) => poisoned.into_inner(),
+            };
+            turns.retain(|_, turn| Arc::strong_count(turn) > 1);
+            turns.entry(id.clone()).or_default().clone()
         };
-        let mut loaded = self.parts.engine.load(spec).await?;
-        if inspection.is_dynamic {
-            let tools = loaded.describe(self.own_context()).await?;
-            loaded = loaded.with_tools(tools)?;
-        }
-        check_names(&manifest, loaded.tools())?;
-        self.registry.check_free(&id, loaded.tools())?;
-        package::keep(&self.parts.folder, &inspection.digest, component).await?;
-        if let Some(schema) = &schema {
-            let path = package::schema_path(&self.parts.folder, &text, &inspection.digest);
-            package::keep_file(&self.parts.folder, path, schema.clone().into()).await?;
-        }
-
-        let now = self.parts.clock.now();
-        let old = self.parts.store.read().await?.lookup_plugin(&id).await?;
-        let plugin = Plugin {
-            id: id.clone(),
-            version: manifest.version.to_string(),
-            digest: inspection.digest.clone(),
-            manifest: text,
-            tools: serde_json::to_value(loaded.tools())?,
-            status: PluginStatus::Active,
-            last_error: String::new(),
-            installed_at: old.map_or(now, |old| old.installed_at),
-            updated_at: now,
-        };
-        // Who installs a package over this door agrees to it.
-        self.save_with_consent(&plugin).await?;
-        let tools = loaded.tools().to_vec();
-        self.registry.put(id.clone(), loaded)?;
-        self.parts.services.config.learn(id.as_str(), schema.as_deref().map(config_schema).transpose()?);
-        inspection.warnings.extend(self.parts.services.config.values(id.as_str()).err());
-        Ok(Installed { plugin, inspection, tools })
+        turn.lock_owned().await
     }
 
     /// Every installed plugin, by id.
@@ -195,7 +139,7 @@ impl PluginHost {
         Ok(plugins
             .into_iter()
             .map(|plugin| PluginView {
-                is_ready: self.registry.lookup(&plugin.id).is_some(),
+                is_ready: self.registry.shelf.lookup(&plugin.id).is_some(),
                 grants: grants.iter().filter(|grant| grant.plugin == plugin.id).cloned().collect(),
                 plugin,
             })
@@ -207,47 +151,52 @@ impl PluginHost {
         let mut tx = self.parts.store.read().await?;
         let plugin = tx.lookup_plugin(id).await?.ok_or_else(|| HostError::not_found(id))?;
         let grants = tx.list_grants(Some(id)).await?;
-        Ok(PluginView { is_ready: self.registry.lookup(id).is_some(), plugin, grants })
+        Ok(PluginView { is_ready: self.registry.shelf.lookup(id).is_some(), plugin, grants })
     }
 
-    /// Loads a plugin that was switched off or has failed, and agrees to the build that is there.
+    /// Loads a plugin that was switched off, has failed or is quarantined.
     pub async fn enable(&self, id: &PluginId) -> Result<(), HostError> {
-        let _turn = self.changes.lock().await;
-        let mut plugin = self.row(id).await?;
-        self.activate(&plugin).await?;
-        plugin.status = PluginStatus::Active;
-        plugin.last_error.clear();
-        self.save_with_consent(&plugin).await
+        let _turn = self.turn(id).await;
+        self.switch_on(id).await
     }
 
-    /// Takes a plugin out of the catalogue; calls in flight end by themselves.
+    /// Takes a plugin out of the catalogue. Calls in flight end by themselves, or are cancelled when the time of
+    /// [`Life::drain`] is over.
     pub async fn disable(&self, id: &PluginId) -> Result<(), HostError> {
-        let _turn = self.changes.lock().await;
+        let _turn = self.turn(id).await;
         let mut plugin = self.row(id).await?;
         plugin.status = PluginStatus::Disabled;
         self.save(&plugin).await?;
-        self.registry.take(id);
+        let taken = self.registry.shelf.take(id);
+        self.retire(id.clone(), taken);
         Ok(())
     }
 
-    /// Forgets a plugin; its grants stay.
+    /// Forgets a plugin; its grants stay. Calls in flight end as with [`Self::disable`].
     pub async fn remove(&self, id: &PluginId) -> Result<(), HostError> {
-        let _turn = self.changes.lock().await;
+        let _turn = self.turn(id).await;
         let mut tx = self.parts.store.write().await?;
         if !tx.remove_plugin(id).await? {
             return Err(HostError::not_found(id));
         }
+        tx.remove_generations(id).await?;
         tx.commit().await?;
-        self.registry.take(id);
+        let taken = self.registry.shelf.take(id);
+        self.retire(id.clone(), taken);
         Ok(())
     }
 
     /// What a plugin printed lately, oldest first.
     pub fn logs(&self, id: &PluginId) -> Result<Vec<LogLine>, HostError> {
-        self.registry.lookup(id).map(|plugin| plugin.recent_logs()).ok_or_else(|| HostError::not_found(id))
+        self.registry
+            .shelf
+            .lookup(id)
+            .map(|plugin| plugin.recent_logs())
+            .ok_or_else(|| HostError::not_found(id))
     }
 
-    async fn activate(&self, plugin: &Plugin) -> Result<(), HostError> {
+    /// The generation in place, ready to be called. No guest code runs.
+    async fn load(&self, plugin: &Plugin) -> Result<LoadedPlugin, HostError> {
         let manifest = Arc::new(Manifest::parse(&plugin.manifest)?);
         let manifest_names_schema = manifest.config_schema.is_some();
         let tools: Vec<ToolDescription> = serde_json::from_value(plugin.tools.clone())?;
@@ -257,19 +206,18 @@ impl PluginHost {
             manifest,
             tools,
         };
-        let schema = self.kept_schema(plugin, manifest_names_schema)?;
-        let loaded: LoadedPlugin = self.parts.engine.load(spec).await?;
-        self.registry.put(plugin.id.clone(), loaded)?;
+        let schema = self.kept_schema(&plugin.manifest, &plugin.digest, manifest_names_schema)?;
+        let loaded = self.parts.engine.load(spec).await?;
         self.parts.services.config.learn(plugin.id.as_str(), schema);
-        Ok(())
+        Ok(loaded)
     }
 
-    /// The schema that a plugin was installed with.
-    fn kept_schema(&self, plugin: &Plugin, is_named: bool) -> Result<Option<Value>, HostError> {
+    /// The schema that a version of a plugin was installed with.
+    fn kept_schema(&self, manifest: &str, digest: &str, is_named: bool) -> Result<Option<Value>, HostError> {
         if !is_named {
             return Ok(None);
         }
-        let path = package::schema_path(&self.parts.folder, &plugin.manifest, &plugin.digest);
+        let path = package::schema_path(&self.parts.folder, manifest, digest);
         match std::fs::read_to_string(&path) {
             Ok(text) => Ok(Some(config_schema(&text)?)),
             // Installed before schemas were kept.
@@ -288,24 +236,6 @@ impl PluginHost {
         let mut tx = self.parts.store.write().await?;
         tx.upsert_plugin(&plugin).await?;
         Ok(tx.commit().await?)
-    }
-
-    /// Stores the plugin and that the owner agreed to its build.
-    async fn save_with_consent(&self, plugin: &Plugin) -> Result<(), HostError> {
-        let now = self.parts.clock.now();
-        let plugin = Plugin { updated_at: now, ..plugin.clone() };
-        let consent = Consent {
-            plugin: plugin.id.clone(),
-            digest: plugin.digest.clone(),
-            given_by: OWNER.to_owned(),
-            given_at: now,
-        };
-        let mut tx = self.parts.store.write().await?;
-        tx.upsert_plugin(&plugin).await?;
-        tx.give_consent(&consent).await?;
-        tx.commit().await?;
-        self.registry.set_consent(consent);
-        Ok(())
     }
 
     /// Says which key signed the build of a plugin, for the grants that are for a publisher.

@@ -24,7 +24,7 @@ pub use call::{CallOutcome, Receipt, ToolInvocation};
 pub use capability::logs::LogLine;
 pub use engine::{EngineConfig, EngineStatus, PluginEngine, Pooling};
 pub use error::{CallError, EngineError, InstallError, LoadError};
-pub use host::{HostError, HostParts, Installed, NewGrant, Package, PluginHost, PluginView};
+pub use host::{Assent, HostError, HostParts, Installed, NewGrant, Outcome, Package, PluginHost, PluginView};
 pub use inspect::{Docs, Inspection};
 pub use manifest::{Manifest, ManifestError};
 pub use plugin::{ComponentSource, DescribeError, LoadedPlugin, PluginSpec};

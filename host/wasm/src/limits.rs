@@ -59,6 +59,8 @@ pub const MEMORY_PER_HOST: u64 = 4 << 30;
 pub const COMPONENT_BYTES: usize = 32 << 20;
 /// The largest file that an operator can allow; more is never read.
 pub const MAX_COMPONENT_BYTES: usize = 256 << 20;
+/// How long the calls of a replaced generation may still take.
+pub const DRAIN: Duration = Duration::from_secs(30);
 /// How long a cancelled guest may take to return.
 pub const CANCEL_GRACE: Duration = Duration::from_secs(1);
 

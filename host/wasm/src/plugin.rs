@@ -173,6 +173,11 @@ impl LoadedPlugin {
         Ok(tools)
     }
 
+    /// Whether the plugin tells its tools itself.
+    pub fn is_dynamic(&self) -> bool {
+        self.inner.dynamic.is_some()
+    }
+
     /// The same component with other tools; nothing is compiled.
     pub fn with_tools(&self, tools: Vec<ToolDescription>) -> Result<Self, LoadError> {
         let spec = PluginSpec {

@@ -6,6 +6,7 @@ mod support;
 use std::collections::BTreeSet;
 
 use berth_core::port::target::PluginTarget;
+use berth_wasm::host::Life;
 use serde_json::{Value, json};
 use support::host::Harness;
 
@@ -105,7 +106,7 @@ async fn an_endless_loop_a_memory_eater_and_a_waiter_at_once_do_not_hold_up_othe
 }
 
 async fn all_at_once() {
-    let berth = Harness::start().await;
+    let berth = Harness::with_life(Life { watches_first_calls: false, ..Life::default() }).await;
     berth.install("echo").await;
     berth.install_fixture("spin", "[limits]\ncpu_ms = 1000\n").await.unwrap();
     berth.install_fixture("memory-eater", "[limits]\nmemory_bytes = 16777216\n").await.unwrap();

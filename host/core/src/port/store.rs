@@ -6,6 +6,7 @@
 //! [`StoreError::DiskFull`]) or on a row that no version of ours writes ([`StoreError::Inconsistent`]).
 
 mod audit;
+mod generation;
 mod grant;
 mod keyvalue;
 mod secret;
@@ -28,6 +29,7 @@ use berth_model::{
 };
 
 pub use audit::{AuditFilter, AuditRepo};
+pub use generation::GenerationRepo;
 pub use grant::GrantRepo;
 pub use keyvalue::{KeysFrom, KeyvaluePair, KeyvalueRepo, KeyvalueSpace, KeyvalueUsage};
 pub use secret::SecretRepo;
@@ -105,6 +107,7 @@ pub trait Tx:
     + GrantRepo
     + AuditRepo
     + SecretRepo
+    + GenerationRepo
     + Send
 {
     async fn commit(self: Box<Self>) -> Result<(), StoreError>;

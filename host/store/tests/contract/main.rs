@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a failed set-up is a failed test")]
 
 mod fixture;
+mod generations;
 mod grants;
 mod keyvalue;
 mod queue;
@@ -54,6 +55,8 @@ stories! {
     grants::a_grant_that_does_not_count_gives_no_use,
     grants::a_consent_takes_the_place_of_the_one_before,
     grants::audit_rows_are_filtered_bounded_and_newest_first,
+    generations::a_generation_reads_back_as_it_was_written,
+    generations::generations_are_found_by_plugin_and_by_what_is_left_to_do,
     queue::cursors_have_no_gap_and_appear_in_order,
     queue::an_event_that_cannot_be_read_keeps_its_place,
     queue::many_takers_take_each_run_once_and_one_of_a_thread,

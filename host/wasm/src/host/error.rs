@@ -1,6 +1,7 @@
 //! Why a change of the installed plugins did not happen.
 
 use berth_core::port::store::StoreError;
+use berth_model::generation::BadTransition;
 use berth_model::{GrantId, IdError, PluginId};
 
 use crate::error::{InstallError, LoadError};
@@ -49,6 +50,14 @@ pub enum HostError {
     GrantUses,
     #[error("there is no grant `{id}`")]
     GrantNotFound { id: GrantId },
+    #[error("no generation of the plugin `{id}` waits for consent")]
+    NothingWaits { id: String },
+    #[error("the plugin `{id}` has no earlier generation to go back to")]
+    NoEarlierGeneration { id: String },
+    #[error("the plugin `{id}` is not quarantined")]
+    NotQuarantined { id: String },
+    #[error(transparent)]
+    Transition(#[from] BadTransition),
     #[error("the inspection stopped")]
     Inspector,
 }
@@ -80,7 +89,10 @@ impl HostError {
             Self::GrantRule { .. } => "GRANT_RULE_INVALID",
             Self::GrantUses => "GRANT_USES_INVALID",
             Self::GrantNotFound { .. } => "GRANT_NOT_FOUND",
-            Self::Inspector => "PLUGIN_HOST_FAILURE",
+            Self::NothingWaits { .. } => "PLUGIN_NOTHING_WAITS",
+            Self::NoEarlierGeneration { .. } => "PLUGIN_NO_EARLIER_GENERATION",
+            Self::NotQuarantined { .. } => "PLUGIN_NOT_QUARANTINED",
+            Self::Transition(_) | Self::Inspector => "PLUGIN_HOST_FAILURE",
         }
     }
 }

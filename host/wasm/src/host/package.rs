@@ -1,7 +1,8 @@
 //! A plugin on its way in: a folder with `plugin.toml`, or a bare component.
 
+use std::collections::HashSet;
 use std::fs;
-use std::io::Write as _;
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
@@ -156,13 +157,47 @@ pub(super) async fn keep_file(folder: &Path, path: PathBuf, content: Bytes) -> R
             return Ok(());
         }
         fs::create_dir_all(&folder)?;
-        let mut file = fs::File::create(&temp)?;
-        file.write_all(&content)?;
-        file.sync_all()?;
+        let written = fs::File::create(&temp).and_then(|mut file| {
+            file.write_all(&content)?;
+            file.sync_all()
+        });
+        if let Err(error) = written {
+            // A full disk is not made fuller.
+            let _ = fs::remove_file(&temp);
+            return Err(error);
+        }
         fs::rename(&temp, &path)?;
         fs::File::open(&folder)?.sync_all()
     })
     .await
     .map_err(|_| HostError::Inspector)?;
     written.map_err(|source| HostError::Folder { source })
+}
+
+/// The files that a version of a plugin has in the data folder.
+pub(super) fn files_of(folder: &Path, manifest: &str, digest: &str) -> [PathBuf; 2] {
+    [path(folder, digest), schema_path(folder, manifest, digest)]
+}
+
+/// Removes what is not `needed` from the data folder, unfinished files too, and says whose components are gone.
+pub(super) fn sweep(folder: &Path, needed: &HashSet<PathBuf>) -> io::Result<Vec<String>> {
+    let entries = match fs::read_dir(folder) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(error),
+    };
+    let mut gone = Vec::new();
+    for entry in entries {
+        let entry = entry?;
+        let path = entry.path();
+        let name = entry.file_name().into_string().unwrap_or_default();
+        let whole = name.strip_suffix(".tmp").unwrap_or(&name);
+        let is_ours = whole.ends_with(".wasm") || whole.ends_with(".config.json");
+        if !is_ours || needed.contains(&folder.join(whole)) {
+            continue;
+        }
+        fs::remove_file(&path)?;
+        gone.extend(whole.strip_suffix(".wasm").map(str::to_owned));
+    }
+    Ok(gone)
 }

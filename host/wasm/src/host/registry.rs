@@ -1,24 +1,21 @@
-//! The loaded plugins and the grants, for the calls.
+//! What calls share: the plugins that take them, and the grants.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use berth_core::port::clock::Clock;
 use berth_model::plugin::{Consent, Grant};
-use berth_model::tool::ToolSpec;
 use berth_model::{OperationId, Origin, PluginId, RunId, WorkspaceId};
 
-use super::HostError;
+use super::shelf::Shelf;
 use crate::capability::grants::{Ceiling, GrantSource, GrantView, Subject, policy};
-use crate::error::InstallError;
 use crate::plugin::LoadedPlugin;
-use crate::tool::ToolDescription;
 
 /// Shared between the host and the calls in flight.
 #[derive(Default)]
 pub(super) struct Registry {
-    loaded: RwLock<Loaded>,
+    pub shelf: Shelf,
     authority: RwLock<Authority>,
     generation: AtomicU64,
 }
@@ -26,8 +23,8 @@ pub(super) struct Registry {
 /// What the operator allows.
 struct Authority {
     grants: HashMap<String, Vec<Arc<Grant>>>,
-    /// The digest of each plugin that an operator agreed to.
-    consents: HashMap<String, String>,
+    /// The digests of each plugin that an operator agreed to: of what takes calls, and of what is ending its last ones.
+    consents: HashMap<String, HashSet<String>>,
     /// The key that signed the build of each plugin.
     publishers: HashMap<String, String>,
     ceilings: Vec<Ceiling>,
@@ -44,56 +41,7 @@ impl Default for Authority {
     }
 }
 
-#[derive(Default)]
-struct Loaded {
-    plugins: BTreeMap<PluginId, LoadedPlugin>,
-    catalogue: Arc<Vec<ToolSpec>>,
-}
-
 impl Registry {
-    pub fn lookup(&self, id: &PluginId) -> Option<LoadedPlugin> {
-        read(&self.loaded).plugins.get(id).cloned()
-    }
-
-    pub fn catalogue(&self) -> Arc<Vec<ToolSpec>> {
-        read(&self.loaded).catalogue.clone()
-    }
-
-    /// Refuses names that another plugin has taken.
-    pub fn check_free(&self, id: &PluginId, tools: &[ToolDescription]) -> Result<(), HostError> {
-        let loaded = read(&self.loaded);
-        for (other, plugin) in loaded.plugins.iter().filter(|(other, _)| *other != id) {
-            let taken = tools.iter().find(|tool| plugin.tools().iter().any(|there| there.name == tool.name));
-            if let Some(tool) = taken {
-                return Err(InstallError::ToolNameTaken {
-                    tool: tool.name.clone(),
-                    other: other.to_string(),
-                }
-                .into());
-            }
-        }
-        Ok(())
-    }
-
-    /// Makes a plugin callable in place of the one of its id.
-    pub fn put(&self, id: PluginId, plugin: LoadedPlugin) -> Result<(), HostError> {
-        self.check_free(&id, plugin.tools())?;
-        // A tool whose name core cannot take is refused before anything changes.
-        plugin.tools().iter().map(|tool| tool.to_spec(&id)).collect::<Result<Vec<_>, _>>()?;
-        let mut loaded = write(&self.loaded);
-        loaded.plugins.insert(id, plugin);
-        loaded.rebuild();
-        drop(loaded);
-        self.generation.fetch_add(1, Ordering::Release);
-        Ok(())
-    }
-
-    pub fn take(&self, id: &PluginId) {
-        let mut loaded = write(&self.loaded);
-        loaded.plugins.remove(id);
-        loaded.rebuild();
-    }
-
     pub fn set_grants(&self, grants: Vec<Grant>) {
         let mut of_plugins: HashMap<String, Vec<Arc<Grant>>> = HashMap::new();
         for grant in grants {
@@ -103,13 +51,23 @@ impl Registry {
     }
 
     pub fn set_consents(&self, consents: Vec<Consent>) {
-        let consents =
-            consents.into_iter().map(|consent| (consent.plugin.to_string(), consent.digest)).collect();
+        let one = |consent: Consent| (consent.plugin.to_string(), HashSet::from([consent.digest]));
+        let consents = consents.into_iter().map(one).collect();
         self.change(|authority| authority.consents = consents);
     }
 
-    pub fn set_consent(&self, consent: Consent) {
-        self.change(|authority| authority.consents.insert(consent.plugin.to_string(), consent.digest));
+    /// Agrees to a build; what was agreed to before counts on until [`Self::end_consent`].
+    pub fn add_consent(&self, consent: Consent) {
+        self.change(|authority| {
+            authority.consents.entry(consent.plugin.to_string()).or_default().insert(consent.digest)
+        });
+    }
+
+    /// Ends the consent to a build that has no call left.
+    pub fn end_consent(&self, plugin: &PluginId, digest: &str) {
+        self.change(|authority| {
+            authority.consents.get_mut(plugin.as_str()).is_some_and(|digests| digests.remove(digest))
+        });
     }
 
     /// Which key signed the build of a plugin, if one did.
@@ -132,7 +90,10 @@ impl Registry {
 
     /// Whether an operator agreed to this build.
     pub fn is_approved(&self, plugin: &LoadedPlugin) -> bool {
-        read(&self.authority).consents.get(plugin.id()).is_some_and(|digest| digest == plugin.digest())
+        read(&self.authority)
+            .consents
+            .get(plugin.id())
+            .is_some_and(|digests| digests.contains(plugin.digest()))
     }
 
     fn view(&self, live: &LiveGrants) -> Arc<GrantView> {
@@ -144,7 +105,10 @@ impl Registry {
             digest: plugin.digest(),
             version: &plugin.manifest().version,
             publisher: authority.publishers.get(plugin.id()).map(String::as_str),
-            is_approved: authority.consents.get(plugin.id()).is_some_and(|digest| digest == plugin.digest()),
+            is_approved: authority
+                .consents
+                .get(plugin.id())
+                .is_some_and(|digests| digests.contains(plugin.digest())),
             workspace: &live.workspace,
             origin: live.origin,
             run: live.run,
@@ -154,19 +118,6 @@ impl Registry {
         let now = live.clock.now();
         let requests = plugin.requests().clone();
         Arc::new(GrantView::compile(generation, &subject, requests, grants, &authority.ceilings, now))
-    }
-}
-
-impl Loaded {
-    fn rebuild(&mut self) {
-        let specs = self.plugins.iter().flat_map(|(id, plugin)| {
-            plugin.tools().iter().filter_map(|tool| {
-                let spec = tool.to_spec(id).ok()?;
-                // What the operator set may have changed since the tool was described.
-                Some(ToolSpec { timeout: plugin.timeout(tool), ..spec })
-            })
-        });
-        self.catalogue = Arc::new(specs.collect());
     }
 }
 

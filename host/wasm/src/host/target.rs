@@ -1,34 +1,34 @@
 //! The plugins as core's ToolRouter calls them.
 
+use std::pin::pin;
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use berth_core::port::target::{PluginTarget, Progress, ToolCall};
+use berth_model::generation::Verdict;
 use berth_model::tool::{Blame, ToolFailure, ToolOutcome, ToolSpec};
 use berth_model::{Origin, PluginId};
 use serde_json::Value;
+use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use super::PluginHost;
+use super::flight::Flight;
 use super::registry::LiveGrants;
+use super::shelf::{Boarding, Live};
 use crate::call::ToolInvocation;
 use crate::capability::context::CallContext;
 use crate::capability::progress::ProgressSink;
+use crate::error::CallError;
 
 #[async_trait]
 impl PluginTarget for PluginHost {
     fn catalogue(&self) -> Arc<Vec<ToolSpec>> {
-        self.registry.catalogue()
+        self.registry.shelf.catalogue()
     }
 
     async fn call(&self, plugin: &PluginId, call: ToolCall) -> Result<ToolOutcome, ToolFailure> {
-        let Some(loaded) = self.registry.lookup(plugin) else {
-            return Err(ToolFailure::new(
-                "PLUGIN_NOT_ACTIVE",
-                format!("the plugin `{plugin}` is not active"),
-                Blame::Operator,
-            ));
-        };
-        if !self.registry.is_approved(&loaded) {
+        let (live, boarded) = self.board(plugin, &call).await?;
+        if !self.registry.is_approved(&live.plugin) {
             return Err(ToolFailure::new(
                 "PLUGIN_NOT_APPROVED",
                 format!("nobody approved this build of `{plugin}`: `berth plugin enable {plugin}` does"),
@@ -36,6 +36,7 @@ impl PluginTarget for PluginHost {
             ));
         }
         call.progress.accepted();
+        let loaded = live.plugin;
         let grants = Arc::new(LiveGrants {
             registry: self.registry.clone(),
             plugin: loaded.clone(),
@@ -45,6 +46,7 @@ impl PluginTarget for PluginHost {
             operation: call.operation,
             clock: self.parts.clock.clone(),
         });
+        let cancel = call.cancel.child_token();
         let invocation = ToolInvocation {
             tool: call.key.to_string(),
             arguments: call.arguments,
@@ -65,15 +67,84 @@ impl PluginTarget for PluginHost {
             progress: Arc::new(Told(call.progress)),
             services: self.parts.services.clone(),
             timeout: call.timeout,
-            cancel: call.cancel,
+            cancel: cancel.clone(),
         };
-        let outcome = loaded.call(invocation).await.map_err(ToolFailure::from)?;
+        let mut running = pin!(loaded.call(invocation));
+        let (ended, is_late) = tokio::select! {
+            biased;
+            ended = &mut running => (ended, false),
+            () = live.flight.stopped() => {
+                cancel.cancel();
+                (running.await, true)
+            }
+        };
+        self.judge(plugin, &live.flight, ended.as_ref().err());
+        drop(boarded);
+        let outcome = ended.map_err(|error| match error {
+            CallError::Cancelled if is_late && !call.cancel.is_cancelled() => replaced(plugin),
+            error => error.into(),
+        })?;
         Ok(ToolOutcome {
             content: outcome.content,
             is_error: outcome.is_error,
             receipt: serde_json::to_value(&outcome.receipt).unwrap_or(Value::Null),
         })
     }
+}
+
+impl PluginHost {
+    /// Takes a place in the generation that takes calls; waits for one that is being loaded.
+    async fn board(
+        &self,
+        plugin: &PluginId,
+        call: &ToolCall,
+    ) -> Result<(Live, TaskTrackerToken), ToolFailure> {
+        loop {
+            let mut loading = match self.registry.shelf.board(plugin) {
+                Boarding::Ready(live, boarded) => return Ok((live, boarded)),
+                Boarding::Loading(done) => done,
+                Boarding::Nothing => {
+                    let message = format!("the plugin `{plugin}` is not active");
+                    return Err(ToolFailure::new("PLUGIN_NOT_ACTIVE", message, Blame::Operator));
+                }
+            };
+            tokio::select! {
+                biased;
+                // An error is the end of the load.
+                _ = loading.changed() => {}
+                () = call.cancel.cancelled() => return Err(CallError::Cancelled.into()),
+                () = tokio::time::sleep(call.timeout) => {
+                    let message = format!("the plugin `{plugin}` is still being loaded");
+                    return Err(ToolFailure::new("PLUGIN_NOT_ACTIVE", message, Blame::Host).retryable());
+                }
+            }
+        }
+    }
+
+    /// Takes in how a call of a new generation ended, and acts when that is enough to judge it.
+    fn judge(&self, plugin: &PluginId, flight: &Flight, error: Option<&CallError>) {
+        let verdict = flight.record(error.is_some_and(CallError::is_fault));
+        if verdict == Verdict::Watching {
+            return;
+        }
+        let Ok(host) = self.strong() else { return };
+        let (id, number) = (plugin.clone(), flight.number);
+        let last = error.map(|error| format!("{}: {error}", error.code())).unwrap_or_default();
+        self.tasks.spawn(async move {
+            if let Verdict::Bad { calls, failures } = verdict {
+                let why = format!("{failures} of its first {calls} calls failed, at last with {last}");
+                host.give_up(&id, number, &why).await;
+            } else if let Err(error) = host.prove(&id, number).await {
+                tracing::warn!(plugin.id = %id, %error, "that the plugin works could not be stored");
+            }
+        });
+    }
+}
+
+fn replaced(plugin: &PluginId) -> ToolFailure {
+    let message =
+        format!("the plugin `{plugin}` was replaced or switched off, and the call had no time left");
+    ToolFailure::new("PLUGIN_REPLACED", message, Blame::Operator).retryable()
 }
 
 struct Told(Arc<dyn Progress>);

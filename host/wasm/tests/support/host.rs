@@ -17,6 +17,8 @@ use berth_wasm::capability::context::CallContext;
 use berth_wasm::capability::endpoint::{EndpointCaller, EndpointInfo};
 use berth_wasm::capability::keyvalue::Quota;
 use berth_wasm::capability::services::Services;
+use berth_wasm::engine::compiler::{Compiler, InProcess};
+use berth_wasm::host::Life;
 use berth_wasm::host::config::OperatorConfig;
 use berth_wasm::host::keyvalue::StoredKeyvalue;
 use berth_wasm::{
@@ -96,6 +98,7 @@ pub struct Harness {
     pub host: Arc<PluginHost>,
     pub folder: tempfile::TempDir,
     store: Arc<berth_store::SqlStore>,
+    life: Life,
     accepted: Arc<Semaphore>,
     heard: Arc<Semaphore>,
     gate: Arc<Semaphore>,
@@ -107,19 +110,42 @@ impl Harness {
     }
 
     pub fn over(store: berth_store::SqlStore) -> Self {
+        Self::with(store, Life::default())
+    }
+
+    pub async fn with_life(life: Life) -> Self {
+        Self::with(berth_store::SqlStore::open_in_memory().await.unwrap(), life)
+    }
+
+    fn with(store: berth_store::SqlStore, life: Life) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let store = Arc::new(store);
         let heard = Arc::new(Semaphore::new(0));
         let gate = Arc::new(Semaphore::new(0));
-        let host = host(folder.path(), &store, &heard, &gate);
-        Self { host, store, folder, accepted: Arc::new(Semaphore::new(0)), heard, gate }
+        let host = host(folder.path(), &store, &heard, &gate, life.clone(), Arc::new(InProcess));
+        Self { host, store, folder, life, accepted: Arc::new(Semaphore::new(0)), heard, gate }
     }
 
     /// A second process over the same store and folder.
     pub async fn restarted(&self) -> Arc<PluginHost> {
-        let host = host(self.folder.path(), &self.store, &self.heard, &self.gate);
+        let host = self.other(self.life.clone(), Arc::new(InProcess));
         host.boot().await.unwrap();
         host
+    }
+
+    /// A second process over the same store and folder that has not begun to load anything.
+    pub fn other(&self, life: Life, compiler: Arc<dyn Compiler>) -> Arc<PluginHost> {
+        host(self.folder.path(), &self.store, &self.heard, &self.gate, life, compiler)
+    }
+
+    /// Calls a tool of another process over the same store.
+    pub async fn call_at(
+        &self,
+        host: &PluginHost,
+        tool: &str,
+        arguments: Value,
+    ) -> Result<ToolOutcome, ToolFailure> {
+        call(host, tool, arguments, self.accepted.clone()).await
     }
 
     /// Installs a bundled plugin.
@@ -224,11 +250,13 @@ fn host(
     store: &Arc<berth_store::SqlStore>,
     heard: &Arc<Semaphore>,
     gate: &Arc<Semaphore>,
+    life: Life,
+    compiler: Arc<dyn Compiler>,
 ) -> Arc<PluginHost> {
     let cache = Some(folder.join("compiled"));
     let private = Some(folder.canonicalize().unwrap());
-    PluginHost::new(HostParts {
-        engine: PluginEngine::new(EngineConfig { cache, private, ..config() }).unwrap(),
+    let parts = HostParts {
+        engine: PluginEngine::new(EngineConfig { cache, private, compiler, ..config() }).unwrap(),
         store: store.clone(),
         clock: Arc::new(StoppedClock),
         ids: Arc::new(Counted::default()),
@@ -237,7 +265,8 @@ fn host(
             .with_endpoints(Arc::new(Pi { heard: heard.clone(), gate: gate.clone() }))
             .with_keyvalue(Arc::new(StoredKeyvalue::new(store.clone(), Arc::new(StoppedClock), QUOTA)))
             .with_config(Arc::new(OperatorConfig::new(settings()))),
-    })
+    };
+    PluginHost::with_life(parts, life)
 }
 
 async fn call(

@@ -5,12 +5,13 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use berth_http::{
-    AdminError, Installed, NewGrant, PluginAdmin, PluginHealth, PluginLogLine, PluginView, Wish,
+    AdminError, Installed, NewGrant, PluginAdmin, PluginHealth, PluginLogLine, PluginView, Upgraded, Wish,
 };
+use berth_model::generation::Generation;
 use berth_model::plugin::{Grant, PluginStatus};
 use berth_model::{GrantId, PluginId};
 use berth_wasm::capability::logs::Level;
-use berth_wasm::{HostError, Manifest, Outcome, Package, PluginHost};
+use berth_wasm::{Assent, HostError, Manifest, Outcome, Package, PluginHost};
 
 /// Manages the plugins of a host.
 pub struct Admin(pub Arc<PluginHost>);
@@ -24,11 +25,43 @@ impl PluginAdmin for Admin {
             .map_err(|error| refused(&error))?;
         let installed = self.0.install(package).await.map_err(|error| refused(&error))?;
         let view = self.show(&installed.plugin.id).await?;
-        let mut warnings = installed.inspection.warnings;
-        if let Outcome::Waiting(diff) = installed.outcome {
-            warnings.push(format!("it waits for consent: {}", diff.lines().join("; ")));
-        }
-        Ok(Installed { view, warnings })
+        Ok(Installed { view, warnings: installed.inspection.warnings })
+    }
+
+    async fn upgrade(&self, id: &PluginId, path: PathBuf, agreed: bool) -> Result<Upgraded, AdminError> {
+        let package = tokio::task::spawn_blocking(move || Package::read(&path))
+            .await
+            .map_err(|_| refused(&HostError::Inspector))?
+            .map_err(|error| refused(&error))?;
+        let assent = if agreed { Assent::Given } else { Assent::Wanted };
+        self.0.upgrade(id, package, assent).await.map(upgraded).map_err(|error| refused(&error))
+    }
+
+    async fn accept(&self, id: &PluginId) -> Result<Upgraded, AdminError> {
+        self.0.accept(id).await.map(upgraded).map_err(|error| refused(&error))
+    }
+
+    async fn decline(&self, id: &PluginId) -> Result<Upgraded, AdminError> {
+        let declined = self.0.decline(id).await.map_err(|error| refused(&error))?;
+        Ok(Upgraded {
+            generation: declined.number,
+            version: declined.version,
+            outcome: "declined",
+            more: Vec::new(),
+            warnings: Vec::new(),
+        })
+    }
+
+    async fn rollback(&self, id: &PluginId, to: Option<i64>) -> Result<(), AdminError> {
+        self.0.rollback(id, to).await.map(drop).map_err(|error| refused(&error))
+    }
+
+    async fn resume(&self, id: &PluginId) -> Result<(), AdminError> {
+        self.0.resume(id).await.map_err(|error| refused(&error))
+    }
+
+    async fn generations(&self, id: &PluginId) -> Result<Vec<Generation>, AdminError> {
+        self.0.generations(id).await.map_err(|error| refused(&error))
     }
 
     async fn list(&self) -> Result<Vec<PluginView>, AdminError> {
@@ -37,7 +70,12 @@ impl PluginAdmin for Admin {
     }
 
     async fn show(&self, id: &PluginId) -> Result<PluginView, AdminError> {
-        self.0.show(id).await.map(view).map_err(|error| refused(&error))
+        let shown = async {
+            let mut shown = view(self.0.show(id).await?);
+            shown.waiting = self.0.waiting_diff(id).await?.map(|diff| diff.lines()).unwrap_or_default();
+            Ok(shown)
+        };
+        shown.await.map_err(|error: HostError| refused(&error))
     }
 
     async fn enable(&self, id: &PluginId) -> Result<(), AdminError> {
@@ -120,6 +158,22 @@ fn view(view: berth_wasm::PluginView) -> PluginView {
             })
             .collect(),
         grants: view.grants,
+        waiting: Vec::new(),
+    }
+}
+
+fn upgraded(installed: berth_wasm::Installed) -> Upgraded {
+    let (outcome, more) = match installed.outcome {
+        Outcome::Active => ("active", Vec::new()),
+        Outcome::Unchanged => ("unchanged", Vec::new()),
+        Outcome::Waiting(diff) => ("waiting", diff.lines()),
+    };
+    Upgraded {
+        generation: installed.generation,
+        version: installed.version,
+        outcome,
+        more,
+        warnings: installed.inspection.warnings,
     }
 }
 

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use async_trait::async_trait;
+use berth_model::generation::Generation;
 pub use berth_model::plugin::NewGrant;
 use berth_model::plugin::{Grant, Plugin};
 use berth_model::{GrantId, PluginId};
@@ -19,6 +20,24 @@ pub trait PluginAdmin: Send + Sync {
 
     /// Fails with `PLUGIN_NOT_FOUND`.
     async fn show(&self, id: &PluginId) -> Result<PluginView, AdminError>;
+
+    /// Makes the package at `path` the next generation of the plugin; one that asks for more waits unless `agreed`.
+    async fn upgrade(&self, id: &PluginId, path: PathBuf, agreed: bool) -> Result<Upgraded, AdminError>;
+
+    /// Says yes to the generation that waits for it. Fails with `PLUGIN_NOTHING_WAITS`.
+    async fn accept(&self, id: &PluginId) -> Result<Upgraded, AdminError>;
+
+    /// Says no to the generation that waits for a yes. Fails with `PLUGIN_NOTHING_WAITS`.
+    async fn decline(&self, id: &PluginId) -> Result<Upgraded, AdminError>;
+
+    /// Puts an earlier generation in place again: `to`, or the last one without a fault.
+    async fn rollback(&self, id: &PluginId, to: Option<i64>) -> Result<(), AdminError>;
+
+    /// Lets a quarantined plugin take calls again.
+    async fn resume(&self, id: &PluginId) -> Result<(), AdminError>;
+
+    /// Oldest first.
+    async fn generations(&self, id: &PluginId) -> Result<Vec<Generation>, AdminError>;
 
     async fn enable(&self, id: &PluginId) -> Result<(), AdminError>;
 
@@ -52,6 +71,22 @@ pub struct PluginView {
     /// What its manifest asks for.
     pub wishes: Vec<Wish>,
     pub grants: Vec<Grant>,
+    /// What an upgrade that waits for consent asks for beyond this, in plain words; of one plugin alone.
+    pub waiting: Vec<String>,
+}
+
+/// What an upgrade has come to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Upgraded {
+    /// The number of the generation.
+    pub generation: i64,
+    pub version: String,
+    /// `active`, `unchanged`, `waiting` or `declined`.
+    pub outcome: &'static str,
+    /// What it asks for beyond the one in place, when it waits.
+    pub more: Vec<String>,
+    /// What the inspection found odd.
+    pub warnings: Vec<String>,
 }
 
 /// A capability that a manifest asks for.

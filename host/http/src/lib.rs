@@ -25,7 +25,7 @@ mod streams;
 pub mod token;
 
 pub use admin::{
-    AdminError, Installed, NewGrant, PluginAdmin, PluginHealth, PluginLogLine, PluginView, Wish,
+    AdminError, Installed, NewGrant, PluginAdmin, PluginHealth, PluginLogLine, PluginView, Upgraded, Wish,
 };
 pub use config::{BodyLimits, BuildInfo, HttpConfig};
 pub use router::router;

@@ -2,6 +2,7 @@
 
 pub(crate) mod approvals;
 pub(crate) mod events;
+pub(crate) mod generations;
 pub(crate) mod grants;
 pub(crate) mod health;
 pub(crate) mod messages;

@@ -27,6 +27,7 @@ pub fn router(state: HttpState, extra: Router) -> Router {
         .merge(route::approvals::routes())
         .merge(route::replies::routes())
         .merge(route::tools::routes())
+        .merge(route::generations::routes())
         .merge(route::grants::routes())
         .merge(route::secrets::routes());
     let quick = quick.route_layer(from_fn_with_state(state.clone(), bounds::time));

@@ -3,6 +3,7 @@
 mod call;
 mod grant;
 mod install;
+mod life;
 mod show;
 
 use std::path::PathBuf;
@@ -44,8 +45,16 @@ struct Plugin {
 enum Action {
     /// Install from a folder with a plugin.toml, or from a .wasm that has one beside it.
     ///
-    /// A plugin of the same id is replaced; its grants stay. The path is one on the disk of the host.
+    /// Of a plugin that is there it is the next version; its grants stay. The path is one on the disk of the host.
     Install { path: PathBuf },
+    /// Put the next version of a plugin in place, or answer the one that waits for consent.
+    Upgrade(life::Upgrade),
+    /// Put an earlier version of a plugin in place again.
+    Rollback(life::Rollback),
+    /// Let a quarantined plugin take calls again.
+    Resume(Plugin),
+    /// List the versions of a plugin and where each stands.
+    Generations(Plugin),
     /// List the installed plugins.
     List,
     /// Show a plugin: its tools, what it asks for, what it was granted.
@@ -74,6 +83,14 @@ pub async fn run(global: &Global, options: Options) -> Result<(), Failure> {
     let client = Client::find(global)?;
     match options.action {
         Action::Install { path } => install::run(global, &client, &path).await,
+        Action::Upgrade(options) => life::upgrade(global, &client, options).await,
+        Action::Rollback(options) => life::rollback(global, &client, options).await,
+        Action::Resume(Plugin { id }) => {
+            let answer = client.post_and_wait(&path_of(&id, "/resume"), &json!({})).await?;
+            report(global, &answer, &format!("{id} takes calls"));
+            Ok(())
+        }
+        Action::Generations(Plugin { id }) => life::generations(global, &client, &id).await,
         Action::List => show::list(global, &client).await,
         Action::Show(Plugin { id }) => show::one(global, &client, &id).await,
         Action::Grant(options) => grant::run(global, &client, options).await,

@@ -15,3 +15,4 @@ mod hostile;
 mod resume;
 mod starts;
 mod tour;
+mod upgrade;

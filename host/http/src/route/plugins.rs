@@ -35,15 +35,17 @@ pub(crate) fn routes(limits: BodyLimits) -> OpenApiRouter<HttpState> {
 
 /// An installed plugin.
 #[derive(Debug, Serialize, ToSchema)]
-struct PluginBody {
+pub(super) struct PluginBody {
     plugin_id: String,
     version: String,
     /// `ready`, `failed` (switched on, but not loaded), `disabled` or `quarantined`.
     status: String,
     /// SHA-256 of the component, in lower-case hex.
     digest: String,
-    /// Why it is not loaded; empty when it is.
+    /// Why it is not loaded, or what it was rolled back for; empty when all is well.
     last_error: String,
+    /// What an upgrade that waits for consent asks for beyond this; of one plugin alone, empty when none waits.
+    waiting: Vec<String>,
     tools: Vec<PluginTool>,
     /// What its manifest asks for.
     capabilities: Vec<WishView>,
@@ -93,6 +95,7 @@ impl PluginBody {
             status: status.to_owned(),
             digest: plugin.digest,
             last_error: plugin.last_error,
+            waiting: view.waiting,
             tools: plugin.tools.as_array().into_iter().flatten().map(tool).collect(),
             capabilities: view.wishes.into_iter().map(wish).collect(),
             grants: view.grants.into_iter().map(|grant| GrantView::new(grant, now)).collect(),
@@ -135,7 +138,8 @@ struct InstallBody {
     path: String,
 }
 
-/// Installs a plugin, or puts it in the place of the installed one of its id. A failure changes nothing.
+/// Installs a plugin, or makes it the next generation of the installed one of its id, which waits for consent when it
+/// asks for more. A failure changes nothing.
 #[utoipa::path(
     post, path = "/operator/plugins/install", tag = "plugins", request_body = InstallBody,
     responses((status = 200, body = PluginBody)),
@@ -154,7 +158,7 @@ async fn install(State(state): State<HttpState>, Body(body): Body<InstallBody>) 
     get, path = "/operator/plugins/{plugin_id}", tag = "plugins", params(("plugin_id" = String, Path)),
     responses((status = 200, body = PluginBody)),
 )]
-async fn show(State(state): State<HttpState>, Id(plugin): Id<PluginId>) -> Answer<PluginBody> {
+pub(super) async fn show(State(state): State<HttpState>, Id(plugin): Id<PluginId>) -> Answer<PluginBody> {
     let view = state.plugins().show(&plugin).await?;
     Ok(Json(PluginBody::new(&state, view, Vec::new())))
 }

@@ -9,6 +9,7 @@ mod approvals;
 mod bad_input;
 mod contract;
 mod events;
+mod generations;
 mod health;
 mod messages;
 mod openapi;

@@ -8,8 +8,9 @@ use async_trait::async_trait;
 use berth_core::port::clock::Clock;
 use berth_core::port::target::{PluginTarget, ToolCall};
 use berth_http::{
-    AdminError, Installed, NewGrant, PluginAdmin, PluginHealth, PluginLogLine, PluginView, Wish,
+    AdminError, Installed, NewGrant, PluginAdmin, PluginHealth, PluginLogLine, PluginView, Upgraded, Wish,
 };
+use berth_model::generation::{Generation, GenerationState, Origin};
 use berth_model::plugin::{Grant, Plugin, PluginStatus};
 use berth_model::tool::{Blame, Risk, ToolFailure, ToolOutcome, ToolSpec};
 use berth_model::{GrantId, PluginId};
@@ -67,7 +68,13 @@ impl Shelf {
             reason: "reads notes".to_owned(),
             is_required: true,
         };
-        PluginView { is_ready: plugin.status == PluginStatus::Active, plugin, wishes: vec![wish], grants }
+        PluginView {
+            is_ready: plugin.status == PluginStatus::Active,
+            plugin,
+            wishes: vec![wish],
+            grants,
+            waiting: vec![],
+        }
     }
 
     fn set(&self, id: &PluginId, status: PluginStatus) -> Result<(), AdminError> {
@@ -150,6 +157,58 @@ impl PluginAdmin for Shelf {
         let plugins = self.plugins.lock().unwrap().clone();
         let plugin = plugins.into_iter().find(|plugin| plugin.id == *id).ok_or_else(|| unknown(id))?;
         Ok(self.view(plugin))
+    }
+
+    async fn upgrade(&self, id: &PluginId, _: PathBuf, agreed: bool) -> Result<Upgraded, AdminError> {
+        self.show(id).await?;
+        Ok(Upgraded {
+            generation: 2,
+            version: "0.2.0".to_owned(),
+            outcome: if agreed { "active" } else { "waiting" },
+            more: if agreed { vec![] } else { vec!["new: endpoint".to_owned()] },
+            warnings: vec![],
+        })
+    }
+
+    async fn accept(&self, id: &PluginId) -> Result<Upgraded, AdminError> {
+        self.upgrade(id, PathBuf::new(), true).await
+    }
+
+    async fn decline(&self, id: &PluginId) -> Result<Upgraded, AdminError> {
+        self.show(id).await?;
+        Err(refusal("PLUGIN_NOTHING_WAITS", format!("no generation of the plugin `{id}` waits for consent")))
+    }
+
+    async fn rollback(&self, id: &PluginId, to: Option<i64>) -> Result<(), AdminError> {
+        self.show(id).await?;
+        match to {
+            Some(1) | None => Ok(()),
+            Some(_) => Err(refusal("PLUGIN_NO_EARLIER_GENERATION", "there is none")),
+        }
+    }
+
+    async fn resume(&self, id: &PluginId) -> Result<(), AdminError> {
+        self.set(id, PluginStatus::Active)
+    }
+
+    async fn generations(&self, id: &PluginId) -> Result<Vec<Generation>, AdminError> {
+        let plugin = self.show(id).await?.plugin;
+        Ok(vec![Generation {
+            plugin: plugin.id,
+            number: 1,
+            origin: Origin::Install,
+            digest: plugin.digest,
+            version: plugin.version,
+            manifest: plugin.manifest,
+            tools: plugin.tools,
+            state: GenerationState::Active,
+            is_proven: true,
+            failed_starts: 0,
+            last_error: String::new(),
+            created_at: plugin.installed_at,
+            activated_at: Some(plugin.installed_at),
+            retired_at: None,
+        }])
     }
 
     async fn enable(&self, id: &PluginId) -> Result<(), AdminError> {

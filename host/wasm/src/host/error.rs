@@ -50,6 +50,8 @@ pub enum HostError {
     GrantUses,
     #[error("there is no grant `{id}`")]
     GrantNotFound { id: GrantId },
+    #[error("the package is the plugin `{found}`, not `{wanted}`")]
+    OtherPlugin { wanted: String, found: String },
     #[error("no generation of the plugin `{id}` waits for consent")]
     NothingWaits { id: String },
     #[error("the plugin `{id}` has no earlier generation to go back to")]
@@ -89,6 +91,7 @@ impl HostError {
             Self::GrantRule { .. } => "GRANT_RULE_INVALID",
             Self::GrantUses => "GRANT_USES_INVALID",
             Self::GrantNotFound { .. } => "GRANT_NOT_FOUND",
+            Self::OtherPlugin { .. } => "PLUGIN_OTHER_ID",
             Self::NothingWaits { .. } => "PLUGIN_NOTHING_WAITS",
             Self::NoEarlierGeneration { .. } => "PLUGIN_NO_EARLIER_GENERATION",
             Self::NotQuarantined { .. } => "PLUGIN_NOT_QUARANTINED",

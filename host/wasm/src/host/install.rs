@@ -37,6 +37,8 @@ pub struct Installed {
     pub tools: Vec<ToolDescription>,
     /// The number of the generation that the package is.
     pub generation: i64,
+    /// Of the package.
+    pub version: String,
     pub outcome: Outcome,
 }
 
@@ -86,6 +88,22 @@ impl PluginHost {
     /// was begun. Installs of one plugin come one after another, those of several do not wait for each other.
     pub async fn install_with(&self, package: Package, assent: Assent) -> Result<Installed, HostError> {
         self.detached(move |host| async move { host.take_in(package, assent).await }).await
+    }
+
+    /// [`Self::install_with`] for a plugin that is there: fails with `PLUGIN_NOT_FOUND` when it is not, and with
+    /// `PLUGIN_OTHER_ID` when the package is another.
+    pub async fn upgrade(
+        &self,
+        id: &PluginId,
+        package: Package,
+        assent: Assent,
+    ) -> Result<Installed, HostError> {
+        self.row(id).await?;
+        let found = Manifest::parse(&package.manifest)?.id;
+        if found != id.as_str() {
+            return Err(HostError::OtherPlugin { wanted: id.to_string(), found });
+        }
+        self.install_with(package, assent).await
     }
 
     /// Says yes to the generation that waits for it.
@@ -206,13 +224,15 @@ impl PluginHost {
                     tools: inspection.tools.clone(),
                     inspection,
                     generation: generation.number,
+                    version: generation.version.clone(),
                     outcome: Outcome::Waiting(diff),
                 });
             }
         }
         let (plugin, tools) = self.finish(generation, manifest, None).await?;
         inspection.warnings.extend(self.parts.services.config.values(plugin.id.as_str()).err());
-        Ok(Installed { plugin, inspection, tools, generation: generation.number, outcome: Outcome::Active })
+        let (number, version) = (generation.number, generation.version.clone());
+        Ok(Installed { plugin, inspection, tools, generation: number, version, outcome: Outcome::Active })
     }
 
     /// Compiles a generation whose component is kept, asks it for its tools and lets new calls go to it.
@@ -265,8 +285,8 @@ impl PluginHost {
         let made = async {
             let (_, inspection) = self.inspect(package).await?;
             let (plugin, tools) = self.finish(&mut waiting, manifest, None).await?;
-            let generation = waiting.number;
-            Ok(Installed { plugin, inspection, tools, generation, outcome: Outcome::Active })
+            let (generation, version) = (waiting.number, waiting.version.clone());
+            Ok(Installed { plugin, inspection, tools, generation, version, outcome: Outcome::Active })
         };
         let made = made.await;
         if let Err(error) = &made {
@@ -293,6 +313,7 @@ impl PluginHost {
             inspection,
             tools: serde_json::from_value(plugin.tools.clone())?,
             generation: same.number,
+            version: same.version.clone(),
             outcome: Outcome::Unchanged,
         })
     }

@@ -36,6 +36,10 @@ pub async fn run(global: &Global, client: &Client, path: &Path) -> Result<(), Fa
         output::json(&plugin);
         return Ok(());
     }
+    if !items(&plugin["waiting"]).is_empty() {
+        super::life::waits(&text(&plugin, "plugin_id"), &plugin["waiting"]);
+        return Ok(());
+    }
     output::line(&format!("installed {} {}", text(&plugin, "plugin_id"), text(&plugin, "version")));
     show::tools(&plugin);
     show::wishes(&plugin);

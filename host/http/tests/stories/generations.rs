@@ -1,0 +1,42 @@
+//! Upgrades, rollbacks and resumes over the operator's routes.
+
+use serde_json::json;
+
+use crate::support::Berth;
+
+#[tokio::test]
+async fn an_upgrade_waits_for_consent_unless_it_comes_with_it() {
+    let berth = Berth::start().await;
+    let upgrade = async |body| berth.post("/operator/plugins/notes/upgrade", body).await;
+
+    let waiting = upgrade(json!({ "path": "/srv/notes" })).await.ok();
+    assert_eq!((&waiting["outcome"], &waiting["more"]), (&json!("waiting"), &json!(["new: endpoint"])));
+    assert_eq!(upgrade(json!({ "path": "/srv/notes", "accept": true })).await.ok()["outcome"], "active");
+    assert_eq!(upgrade(json!({ "accept": true })).await.ok()["generation"], 2);
+    upgrade(json!({ "decline": true })).await.refuses(409, "PLUGIN_NOTHING_WAITS");
+
+    for (body, field) in [
+        (json!({}), "path"),
+        (json!({ "path": "notes" }), "path"),
+        (json!({ "accept": true, "decline": true }), "decline"),
+        (json!({ "path": "/srv/notes", "decline": true }), "decline"),
+    ] {
+        let error = upgrade(body).await.refuses(422, "invalid_request");
+        assert_eq!(error["details"]["errors"][0]["field"], field);
+    }
+}
+
+#[tokio::test]
+async fn generations_are_listed_rolled_back_and_resumed() {
+    let berth = Berth::start().await;
+
+    let listed = berth.get("/operator/plugins/notes/generations").await.ok();
+    assert_eq!((&listed[0]["generation"], &listed[0]["state"]), (&json!(1), &json!("active")));
+    assert_eq!((&listed[0]["origin"], &listed[0]["retired_at"]), (&json!("install"), &json!("")));
+    assert_eq!(berth.post("/operator/plugins/notes/rollback", json!({})).await.ok()["plugin_id"], "notes");
+    let far = berth.post("/operator/plugins/notes/rollback", json!({ "to": 7 })).await;
+    far.refuses(409, "PLUGIN_NO_EARLIER_GENERATION");
+    assert_eq!(berth.post("/operator/plugins/notes/resume", json!({})).await.ok()["status"], "ready");
+    berth.get("/operator/plugins/other/generations").await.refuses(404, "PLUGIN_NOT_FOUND");
+    berth.post("/operator/plugins/other/resume", json!({})).await.refuses(404, "PLUGIN_NOT_FOUND");
+}

@@ -197,7 +197,7 @@ impl PluginHost {
 
     /// The generation in place, ready to be called. No guest code runs.
     async fn load(&self, plugin: &Plugin) -> Result<LoadedPlugin, HostError> {
-        let manifest = Arc::new(Manifest::parse(&plugin.manifest)?);
+        let manifest = Arc::new(self.manifest_of(&plugin.manifest, &plugin.digest)?);
         let manifest_names_schema = manifest.config_schema.is_some();
         let tools: Vec<ToolDescription> = serde_json::from_value(plugin.tools.clone())?;
         let spec = PluginSpec {
@@ -210,6 +210,15 @@ impl PluginHost {
         let loaded = self.parts.engine.load(spec).await?;
         self.parts.services.config.learn(plugin.id.as_str(), schema);
         Ok(loaded)
+    }
+
+    /// What a version of a plugin asks for: its manifest, and the secrets among its settings.
+    fn manifest_of(&self, text: &str, digest: &str) -> Result<Manifest, HostError> {
+        let manifest = Manifest::parse(text)?;
+        match self.kept_schema(text, digest, manifest.config_schema.is_some())? {
+            Some(schema) => Ok(manifest.with_secrets_of(&schema)?),
+            None => Ok(manifest),
+        }
     }
 
     /// The schema that a version of a plugin was installed with.

@@ -10,6 +10,7 @@ use berth_model::tool::Risk;
 use serde_json::Value;
 use toml::Spanned;
 
+use crate::capability::config::BadSchema;
 use crate::capability::grants::Request;
 use crate::capability::limit::Limit;
 use crate::capability::{Capability, endpoint, files, keyvalue, secret};
@@ -107,6 +108,19 @@ impl Manifest {
             ManifestError::at(code, source, error.span(), error.message())
         })?;
         Reader { source }.manifest(file)
+    }
+
+    /// The same, with a wish for each secret that the schema of its settings marks and the manifest does not name.
+    pub fn with_secrets_of(mut self, schema: &Value) -> Result<Self, BadSchema> {
+        for request in secret::fields::requests(schema)? {
+            let is_there = self.requests.iter().any(|other| {
+                other.capability == Capability::Secret && other.scope.get("id") == request.scope.get("id")
+            });
+            if !is_there {
+                self.requests.push(request);
+            }
+        }
+        Ok(self)
     }
 
     /// The hints for an exported function.

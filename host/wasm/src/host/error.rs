@@ -99,3 +99,9 @@ impl HostError {
         }
     }
 }
+
+impl From<crate::capability::config::BadSchema> for HostError {
+    fn from(error: crate::capability::config::BadSchema) -> Self {
+        Self::ConfigSchema { message: error.to_string() }
+    }
+}

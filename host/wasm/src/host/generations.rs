@@ -13,7 +13,6 @@ use super::flight::Flight;
 use super::life::Step;
 use super::shelf::Live;
 use super::{HostError, OWNER, PluginHost, package};
-use crate::manifest::Manifest;
 use crate::plugin::LoadedPlugin;
 
 /// Replaced generations of a plugin whose component is kept, so that it can be put in place again.
@@ -224,7 +223,7 @@ impl PluginHost {
         let all = self.generations(id).await?;
         let none = || HostError::NoEarlierGeneration { id: id.to_string() };
         let target = earlier(&all, to, &self.parts.folder).ok_or_else(none)?;
-        let manifest = Arc::new(Manifest::parse(&target.manifest)?);
+        let manifest = Arc::new(self.manifest_of(&target.manifest, &target.digest)?);
         let mut generation = Generation {
             number: all.last().map_or(1, |last| last.number + 1),
             origin: Origin::Rollback,

@@ -61,15 +61,15 @@ impl PluginHost {
             return Err(InstallError::TooLarge { bytes, limit }.into());
         }
         tokio::task::spawn_blocking(move || {
-            let manifest = Manifest::parse(&package.manifest)?;
+            let mut manifest = Manifest::parse(&package.manifest)?;
+            if let Some(text) = &package.config_schema {
+                manifest = manifest.with_secrets_of(&config_schema(text)?)?;
+            }
             let inspection = inspect(&package.component, &manifest, &package.docs)?;
             if let Some(packed) = &manifest.sha256
                 && *packed != inspection.digest
             {
                 return Err(HostError::Digest { packed: packed.clone(), found: inspection.digest });
-            }
-            if let Some(text) = &package.config_schema {
-                config_schema(text)?;
             }
             Ok((Arc::new(manifest), inspection))
         })
@@ -129,8 +129,10 @@ impl PluginHost {
     /// What the generation that waits for a yes asks for beyond the one in place.
     pub async fn waiting_diff(&self, id: &PluginId) -> Result<Option<CapabilityDiff>, HostError> {
         let Some(waiting) = self.waiting(id).await? else { return Ok(None) };
-        let there = Manifest::parse(&self.row(id).await?.manifest)?;
-        Ok(Some(compare(&there.requests, &Manifest::parse(&waiting.manifest)?.requests)))
+        let there = self.row(id).await?;
+        let there = self.manifest_of(&there.manifest, &there.digest)?;
+        let waiting = self.manifest_of(&waiting.manifest, &waiting.digest)?;
+        Ok(Some(compare(&there.requests, &waiting.requests)))
     }
 
     async fn take_in(&self, package: Package, assent: Assent) -> Result<Installed, HostError> {
@@ -210,8 +212,10 @@ impl PluginHost {
         self.watch(Step::Compare).await?;
         if let Some(there) = there {
             // One that an older version of the host took and this one cannot read asked for nothing that counts.
-            let before =
-                Manifest::parse(&there.manifest).map(|manifest| manifest.requests).unwrap_or_default();
+            let before = self
+                .manifest_of(&there.manifest, &there.digest)
+                .map(|manifest| manifest.requests)
+                .unwrap_or_default();
             let diff = compare(&before, &manifest.requests);
             if assent == Assent::Wanted && diff.is_wider() {
                 self.hold(generation).await?;
@@ -272,7 +276,8 @@ impl PluginHost {
     }
 
     async fn accepted(&self, mut waiting: Generation) -> Result<Installed, HostError> {
-        let manifest = Arc::new(Manifest::parse(&waiting.manifest)?);
+        let manifest = Arc::new(self.manifest_of(&waiting.manifest, &waiting.digest)?);
+        let schema_file = package::schema_path(&self.parts.folder, &waiting.manifest, &waiting.digest);
         let component = tokio::fs::read(package::path(&self.parts.folder, &waiting.digest))
             .await
             .map_err(|source| HostError::Folder { source })?;
@@ -280,7 +285,7 @@ impl PluginHost {
             manifest: waiting.manifest.clone(),
             component: component.into(),
             docs: Default::default(),
-            config_schema: None,
+            config_schema: std::fs::read_to_string(schema_file).ok(),
         };
         let made = async {
             let (_, inspection) = self.inspect(package).await?;

@@ -7,6 +7,8 @@
 //! assert!(call::cancelled());
 //! ```
 
+pub(crate) mod secrets;
+
 use std::cell::RefCell;
 use std::time::Duration;
 
@@ -22,6 +24,8 @@ pub struct EndpointCall {
     /// JSON text.
     pub arguments: String,
 }
+
+pub use secrets::{SecretAnswer, SecretUse};
 
 type Answer = Box<dyn FnMut(&EndpointCall) -> Result<String, Error>>;
 
@@ -40,7 +44,10 @@ pub struct Host {
     pub reports: Vec<(Option<f32>, String)>,
     pub partials: Vec<Vec<u8>>,
     pub endpoint_calls: Vec<EndpointCall>,
+    /// What was done with secrets, in order.
+    pub secret_uses: Vec<SecretUse>,
     answer: Answer,
+    secret_answer: secrets::Answer,
 }
 
 impl Default for Host {
@@ -66,8 +73,12 @@ impl Default for Host {
             reports: Vec::new(),
             partials: Vec::new(),
             endpoint_calls: Vec::new(),
+            secret_uses: Vec::new(),
             answer: Box::new(|call| {
                 Err(Error::new("TOOL_NO_TARGET", format!("no endpoint offers `{}`", call.tool_key)))
+            }),
+            secret_answer: Box::new(|asked| {
+                Err(Error::new("SECRET_NOT_FOUND", format!("there is no secret `{}`", asked.name)))
             }),
         }
     }
@@ -77,6 +88,11 @@ impl Host {
     /// Sets what an endpoint answers: JSON text or an error.
     pub fn on_endpoint_call(&mut self, answer: impl FnMut(&EndpointCall) -> Result<String, Error> + 'static) {
         self.answer = Box::new(answer);
+    }
+
+    /// Sets what comes of the use of a secret.
+    pub fn on_secret_use(&mut self, answer: impl FnMut(&SecretUse) -> Result<SecretAnswer, Error> + 'static) {
+        self.secret_answer = Box::new(answer);
     }
 }
 

@@ -100,6 +100,22 @@ fn forms(value: &[u8]) -> Vec<Vec<u8>> {
     forms
 }
 
+/// Tells whether secrets are in a text, in any form that an answer is searched for.
+pub struct Finder(Arc<Patterns>);
+
+impl Finder {
+    /// None when each of `values` is too short to be told apart from ordinary text.
+    pub fn new(values: &[&[u8]]) -> Option<Self> {
+        let values: Vec<_> = values.iter().map(|value| Arc::new(SecretValue::new(value.to_vec()))).collect();
+        Some(Self(Arc::new(Patterns::new(&values)?)))
+    }
+
+    /// Whether one of them is in `text`.
+    pub fn is_in(&self, text: &[u8]) -> bool {
+        self.0.are_in(text)
+    }
+}
+
 /// Looks at a body piece by piece and lets go of what cannot be part of a secret any more.
 pub(crate) struct Scanner {
     patterns: Arc<Patterns>,

@@ -63,6 +63,12 @@ pub struct EngineConfig {
     pub private: Option<PathBuf>,
     /// Who compiles components that are not in the cache.
     pub compiler: Arc<dyn Compiler>,
+    /// Files of the host outside of its data folder that no guest sees: a key, a database, a configuration. Without links
+    /// in their paths.
+    pub hidden: Vec<PathBuf>,
+    /// Makes the linear memories of guests in the place of the engine, where there is no pool: for tests that look into
+    /// them.
+    pub memories: Option<Arc<dyn wasmtime::MemoryCreator>>,
     /// Threads for calls that may touch files.
     pub file_threads: usize,
     /// The host's wall clock, for deadlines that a guest sees.
@@ -85,6 +91,8 @@ impl EngineConfig {
             cache: None,
             cache_key: None,
             private: None,
+            hidden: Vec::new(),
+            memories: None,
             compiler: Arc::new(InProcess),
             file_threads: 4,
             clock,

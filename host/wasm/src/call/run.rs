@@ -2,7 +2,6 @@
 
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
-use std::path::Path;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -20,6 +19,7 @@ use super::state::{self, Call, PluginState, Shared, Stop};
 use super::{CallOutcome, Receipt, ToolInvocation};
 use crate::capability::files::{self, Access, Folder};
 use crate::capability::grants::GrantView;
+use crate::engine::EngineConfig;
 use crate::error::CallError;
 use crate::limits;
 use crate::plugin::Loaded;
@@ -104,11 +104,7 @@ async fn execute(
         plugin.limits.clone(),
         invocation.cancel.clone(),
     ));
-    let wasi = if folders.is_empty() {
-        None
-    } else {
-        Some(with_folders(&shared, &folders, engine.config.private.as_deref())?)
-    };
+    let wasi = if folders.is_empty() { None } else { Some(with_folders(&shared, &folders, &engine.config)?) };
     let call_id = invocation.context.call;
     let call = Call {
         context: Arc::new(invocation.context),
@@ -198,7 +194,7 @@ async fn grace(cancel: &CancellationToken) {
     tokio::time::sleep(limits::CANCEL_GRACE).await;
 }
 
-fn with_folders(shared: &Shared, folders: &[Folder], private: Option<&Path>) -> Result<WasiCtx, CallError> {
+fn with_folders(shared: &Shared, folders: &[Folder], config: &EngineConfig) -> Result<WasiCtx, CallError> {
     let mut builder = state::wasi_builder(shared);
     // Before the folders: each takes the setting over when it is opened.
     builder.allow_blocking_current_thread(true);
@@ -209,8 +205,11 @@ fn with_folders(shared: &Shared, folders: &[Folder], private: Option<&Path>) -> 
             return Err(unavailable("it is no folder".to_owned()));
         }
         // Looked at again: what was granted may be a link that leads elsewhere by now.
-        if private.is_some_and(|private| files::shows_private(&host, private)) {
+        if config.private.as_deref().is_some_and(|private| files::shows_private(&host, private)) {
             return Err(unavailable("it shows the data folder of the host".to_owned()));
+        }
+        if files::shows_hidden(&host, &config.hidden).is_some() {
+            return Err(unavailable("it shows a file of the host".to_owned()));
         }
         let perms = match folder.access {
             Access::ReadOnly => FsPerms::ReadOnly,

@@ -116,6 +116,12 @@ pub fn shows_private(folder: &Path, private: &Path) -> bool {
     private.starts_with(folder) || (folder.starts_with(private) && !folder.starts_with(private.join("files")))
 }
 
+/// The first of `files` that `folder` would show: what the host keeps outside of its data folder. All paths are without
+/// links.
+pub fn shows_hidden<'a>(folder: &Path, files: &'a [PathBuf]) -> Option<&'a Path> {
+    files.iter().map(PathBuf::as_path).find(|file| file.starts_with(folder))
+}
+
 fn keys(scope: &Value, known: &[&str]) -> Result<(), String> {
     let object = scope.as_object().ok_or("the scope must be a table")?;
     match object.keys().find(|key| !known.contains(&key.as_str())) {
@@ -210,6 +216,17 @@ mod tests {
         }
         for folder in ["/home/me/berth/files", "/home/me/berth/files/a", "/home/me/berth2", "/home/you"] {
             assert!(!shows(folder), "{folder}");
+        }
+    }
+
+    #[test]
+    fn what_the_host_keeps_elsewhere_is_shown_by_no_folder_around_it() {
+        let files = [PathBuf::from("/etc/berth/key"), PathBuf::from("/srv/db/berth.db")];
+        for folder in ["/", "/etc", "/etc/berth", "/etc/berth/key", "/srv/db"] {
+            assert!(shows_hidden(Path::new(folder), &files).is_some(), "{folder}");
+        }
+        for folder in ["/etc/berth2", "/srv/notes", "/etc/berth/keys"] {
+            assert_eq!(shows_hidden(Path::new(folder), &files), None, "{folder}");
         }
     }
 

@@ -76,6 +76,10 @@ fn settings(config: &EngineConfig, slots: u32) -> wasmtime::Result<Config> {
     settings
         .max_wasm_stack(config.stack_bytes)
         .async_stack_size(config.stack_bytes + limits::HOST_STACK_BYTES);
+    if let Some(memories) = &config.memories {
+        // Nobody but the engine can lay the image of a module into its memory.
+        settings.with_host_memory(memories.clone()).memory_init_cow(false);
+    }
     if slots > 0 {
         settings.allocation_strategy(InstanceAllocationStrategy::Pooling(pool(config, slots)));
     }

@@ -62,9 +62,19 @@ impl PluginHost {
 
     /// Refuses a folder that would show a guest the token and the database of the host.
     fn check_host(&self, scope: &Value) -> Result<(), String> {
-        let private = self.engine().inner.config.private.as_deref();
+        let config = &self.engine().inner.config;
+        let private = config.private.as_deref();
         // A folder that is not there yet is looked at when a call gets it.
         let host = scope["host"].as_str().and_then(|host| Path::new(host).canonicalize().ok());
+        if let Some(host) = &host
+            && let Some(file) = files::shows_hidden(host, &config.hidden)
+        {
+            return Err(format!(
+                "`host` must not be {}, which shows {}, a file of berth: name another folder",
+                host.display(),
+                file.display()
+            ));
+        }
         match (host, private) {
             (Some(host), Some(private)) if files::shows_private(&host, private) => Err(format!(
                 "`host` must not be {}, which shows the data folder of berth, {}, and with it the access token: name a \

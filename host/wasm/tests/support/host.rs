@@ -12,6 +12,7 @@ use berth_core::port::target::{PluginTarget, Progress, ToolCall};
 use berth_model::plugin::GrantMode;
 use berth_model::tool::{ExecutionTarget, ToolFailure, ToolOutcome};
 use berth_model::{ActorId, CallId, GrantId, OperationId, PluginId, WorkspaceId};
+use berth_secrets::Desk;
 use berth_wasm::capability::CapabilityError;
 use berth_wasm::capability::context::CallContext;
 use berth_wasm::capability::endpoint::{EndpointCaller, EndpointInfo};
@@ -28,7 +29,7 @@ use serde_json::{Value, json};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
-use super::{StoppedClock, config};
+use super::{StoppedClock, config, vault};
 
 /// Longer than any call of a test takes on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -97,6 +98,7 @@ impl Progress for Accepted {
 pub struct Harness {
     pub host: Arc<PluginHost>,
     pub folder: tempfile::TempDir,
+    pub desk: Arc<Desk>,
     store: Arc<berth_store::SqlStore>,
     life: Life,
     accepted: Arc<Semaphore>,
@@ -118,12 +120,32 @@ impl Harness {
     }
 
     fn with(store: berth_store::SqlStore, life: Life) -> Self {
+        Self::made(tempfile::tempdir().unwrap(), store, life, config())
+    }
+
+    /// A host whose guests are looked into, and whose database is a file.
+    #[cfg(target_os = "linux")]
+    pub async fn looking(memories: Arc<super::memory::Watched>) -> Self {
         let folder = tempfile::tempdir().unwrap();
+        let url = berth_store::DatabaseUrl::sqlite(folder.path().join("berth.db"));
+        let store = berth_store::SqlStore::open(&url).await.unwrap();
+        let pooling = berth_wasm::Pooling::Off;
+        let settings = EngineConfig { memories: Some(memories), pooling, ..config() };
+        Self::made(folder, store, Life::default(), settings)
+    }
+
+    fn made(
+        folder: tempfile::TempDir,
+        store: berth_store::SqlStore,
+        life: Life,
+        settings: EngineConfig,
+    ) -> Self {
         let store = Arc::new(store);
         let heard = Arc::new(Semaphore::new(0));
         let gate = Arc::new(Semaphore::new(0));
-        let host = host(folder.path(), &store, &heard, &gate, life.clone(), Arc::new(InProcess));
-        Self { host, store, folder, life, accepted: Arc::new(Semaphore::new(0)), heard, gate }
+        let desk = vault::desk(store.clone(), folder.path());
+        let host = host(settings, folder.path(), &store, &desk, &heard, &gate, life.clone());
+        Self { host, store, folder, desk, life, accepted: Arc::new(Semaphore::new(0)), heard, gate }
     }
 
     /// A second process over the same store and folder.
@@ -135,7 +157,8 @@ impl Harness {
 
     /// A second process over the same store and folder that has not begun to load anything.
     pub fn other(&self, life: Life, compiler: Arc<dyn Compiler>) -> Arc<PluginHost> {
-        host(self.folder.path(), &self.store, &self.heard, &self.gate, life, compiler)
+        let settings = EngineConfig { compiler, ..config() };
+        host(settings, self.folder.path(), &self.store, &self.desk, &self.heard, &self.gate, life)
     }
 
     /// Calls a tool of another process over the same store.
@@ -238,7 +261,7 @@ pub fn new_grant(plugin: &str, capability: &str, scope: Value, mode: GrantMode) 
 pub const QUOTA: Quota = Quota { pairs: 400, bytes: 64 << 10, value_bytes: 16 << 10 };
 
 /// What the operator has set.
-fn settings() -> BTreeMap<String, Value> {
+fn plugin_settings() -> BTreeMap<String, Value> {
     BTreeMap::from([(
         "standards".to_owned(),
         json!({ "greeting": "hello", "retries": 5, "proxy": { "port": 1 } }),
@@ -246,17 +269,18 @@ fn settings() -> BTreeMap<String, Value> {
 }
 
 fn host(
+    settings: EngineConfig,
     folder: &Path,
     store: &Arc<berth_store::SqlStore>,
+    desk: &Arc<Desk>,
     heard: &Arc<Semaphore>,
     gate: &Arc<Semaphore>,
     life: Life,
-    compiler: Arc<dyn Compiler>,
 ) -> Arc<PluginHost> {
     let cache = Some(folder.join("compiled"));
     let private = Some(folder.canonicalize().unwrap());
     let parts = HostParts {
-        engine: PluginEngine::new(EngineConfig { cache, private, compiler, ..config() }).unwrap(),
+        engine: PluginEngine::new(EngineConfig { cache, private, ..settings }).unwrap(),
         store: store.clone(),
         clock: Arc::new(StoppedClock),
         ids: Arc::new(Counted::default()),
@@ -264,7 +288,8 @@ fn host(
         services: Services::none()
             .with_endpoints(Arc::new(Pi { heard: heard.clone(), gate: gate.clone() }))
             .with_keyvalue(Arc::new(StoredKeyvalue::new(store.clone(), Arc::new(StoppedClock), QUOTA)))
-            .with_config(Arc::new(OperatorConfig::new(settings()))),
+            .with_config(Arc::new(OperatorConfig::new(plugin_settings())))
+            .with_secrets(desk.clone()),
     };
     PluginHost::with_life(parts, life)
 }

@@ -2,6 +2,9 @@
 #![allow(dead_code, clippy::unwrap_used)]
 
 pub mod host;
+#[cfg(target_os = "linux")]
+pub mod memory;
+pub mod vault;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,6 +1,6 @@
 //! The host: every port of core plugged into its real side.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -23,7 +23,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::admin::Admin;
-use crate::config::Config;
+use crate::config::{Config, FILE_NAME};
 use crate::failure::Failure;
 use crate::place::{DataDir, FolderLock, Token};
 use crate::system::{RandomIds, SystemClock};
@@ -40,6 +40,8 @@ const LOADING: Duration = Duration::from_secs(3);
 pub struct Settings {
     pub data: DataDir,
     pub config: Config,
+    /// The file that the configuration came from, when it is not the one in the data folder.
+    pub settings_file: Option<PathBuf>,
     /// Beats the configuration.
     pub database: Option<String>,
     pub bundled: Option<PathBuf>,
@@ -60,12 +62,13 @@ pub struct Host {
 impl Host {
     /// Opens everything. Fails before the first change when the address or the data folder is taken.
     pub async fn start(settings: Settings) -> Result<Self, Failure> {
-        let Settings { data, config, database, bundled } = settings;
+        let Settings { data, config, settings_file, database, bundled } = settings;
+        let database = self::database(database.as_deref(), &config, &data)?;
         let listener = listen(&config).await?;
         let lock = data.lock()?;
         let token = data.ensure_token()?;
         let model = brain::model(&config.model)?;
-        let store = Arc::new(open(&self::database(database.as_deref(), &config, &data)?).await?);
+        let store = Arc::new(open(&database).await?);
         if let Some(bytes) = config.database.max_bytes {
             store.limit_bytes(bytes).await.map_err(anyhow::Error::from)?;
         }
@@ -78,7 +81,8 @@ impl Host {
         if let Err(error) = vault.place().check() {
             tracing::warn!(code = error.code(), %error, "no secret can be used");
         }
-        let engine = engine(&config, &data)?;
+        let hidden = hidden(&data, vault.place().path(), settings_file.as_deref(), &database);
+        let engine = engine(&config, &data, hidden)?;
         let plugins = PluginHost::new(HostParts {
             engine,
             store: store.clone(),
@@ -211,11 +215,34 @@ fn routes(
     Ok((hub, routes))
 }
 
-fn engine(config: &Config, data: &DataDir) -> anyhow::Result<PluginEngine> {
+/// Files of ours outside of the data folder, where the operator has put some: the key of the secrets, the configuration,
+/// which may name a password, and the database. Each as it is named and as it is without links.
+fn hidden(data: &DataDir, key: &Path, settings: Option<&Path>, database: &DatabaseUrl) -> Vec<PathBuf> {
+    let own = data.path().join(FILE_NAME);
+    let mut files = vec![key.to_owned(), settings.unwrap_or(&own).to_owned()];
+    if let DatabaseUrl::Sqlite(path) = database {
+        files.push(path.clone());
+    }
+    let mut hidden = Vec::new();
+    for file in files {
+        // The file may not be there yet, its folder has to be.
+        let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        if let (Ok(folder), Some(name)) = (folder.canonicalize(), file.file_name()) {
+            hidden.push(folder.join(name));
+        }
+        hidden.extend(file.canonicalize());
+    }
+    hidden.sort();
+    hidden.dedup();
+    hidden
+}
+
+fn engine(config: &Config, data: &DataDir, hidden: Vec<PathBuf>) -> anyhow::Result<PluginEngine> {
     let mut settings = EngineConfig::new(Arc::new(SystemClock));
     settings.cache = Some(data.path().join("cache/plugins"));
     let private = data.path().canonicalize();
     settings.private = Some(private.with_context(|| format!("{} cannot be found", data.path().display()))?);
+    settings.hidden = hidden;
     (settings.defaults, settings.ceilings) = config.plugins.limits();
     settings.concurrent_calls = config.plugins.max_concurrent;
     settings.memory_bytes = config.plugins.max_memory_bytes.unwrap_or_else(crate::system::memory_for_plugins);

@@ -8,6 +8,7 @@ mod client;
 mod command;
 mod config;
 mod failure;
+mod harden;
 mod host;
 mod interrupt;
 mod output;

@@ -31,7 +31,7 @@ struct Check {
 
 pub async fn run(global: &Global, _: &Options) -> Result<(), Failure> {
     let data = DataDir::find(global.data.clone())?;
-    let mut checks = vec![data_folder(&data), configuration(&data), token(&data)];
+    let mut checks = vec![data_folder(&data), configuration(&data), token(&data), key(&data)];
     let connected = host(global, &mut checks).await;
     let failed = checks.iter().any(|check| !check.ok);
     if global.json {
@@ -84,6 +84,34 @@ fn token(data: &DataDir) -> Check {
     Check { name: "access token".to_owned(), ok, detail }
 }
 
+/// The key of the secrets, as it lies here.
+fn key(data: &DataDir) -> Check {
+    let config = Config::load(None, data.path()).unwrap_or_default();
+    let place = crate::host::key_place(&config, data);
+    let (ok, detail) = match place.check() {
+        Ok(true) => (true, format!("{} is closed to others", place.path().display())),
+        Ok(false) => (true, "none yet: the first secret makes it".to_owned()),
+        Err(error) => (false, error.to_string()),
+    };
+    Check { name: "secrets key".to_owned(), ok, detail }
+}
+
+/// Whether the host can open each secret.
+async fn secrets(client: &Client) -> Result<Check, Failure> {
+    let secrets = client.get("/operator/secrets").await?;
+    let broken: Vec<String> = items(&secrets)
+        .iter()
+        .filter(|secret| secret["state"] != "ok")
+        .map(|secret| format!("{} is {}", text(secret, "name"), text(secret, "state")))
+        .collect();
+    let detail = match (items(&secrets).len(), broken.is_empty()) {
+        (0, _) => "there is none".to_owned(),
+        (count, true) => format!("{count} can be used"),
+        _ => broken.join(", "),
+    };
+    Ok(Check { name: "secrets".to_owned(), ok: broken.is_empty(), detail })
+}
+
 /// What the running host says of itself.
 async fn host(global: &Global, checks: &mut Vec<Check>) -> Result<(), Failure> {
     let client = Client::find(global)?;
@@ -111,6 +139,9 @@ async fn host(global: &Global, checks: &mut Vec<Check>) -> Result<(), Failure> {
         Err(failure) => failure.to_string(),
     };
     checks.push(Check { name: "authorisation".to_owned(), ok: accepted.is_ok(), detail });
+    if accepted.is_ok() {
+        checks.push(secrets(&client).await?);
+    }
     accepted
 }
 

@@ -10,7 +10,7 @@ use crate::config::Config;
 use crate::failure::Failure;
 use crate::host::{Host, Settings};
 use crate::place::DataDir;
-use crate::{output, stop};
+use crate::{harden, output, stop};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -38,6 +38,7 @@ pub struct Options {
 }
 
 pub async fn run(global: &Global, options: Options) -> Result<(), Failure> {
+    harden::keep_memory_private();
     let data = DataDir::find(global.data.clone())?;
     data.create()?;
     let mut config = Config::load(options.config.as_deref(), data.path())?;
@@ -46,7 +47,13 @@ pub async fn run(global: &Global, options: Options) -> Result<(), Failure> {
     }
     // Heard from the first moment: a stop during a long migration is a stop.
     let stop = stop::requested()?;
-    let settings = Settings { data, config, database: options.database, bundled: options.bundled };
+    let settings = Settings {
+        data,
+        config,
+        settings_file: options.config,
+        database: options.database,
+        bundled: options.bundled,
+    };
     let host = tokio::select! {
         host = Host::start(settings) => host?,
         () = stop.cancelled() => return Ok(()),

@@ -13,5 +13,6 @@ mod local;
 mod output;
 mod plugins;
 mod runs;
+mod secrets;
 mod strangers;
 mod talk;

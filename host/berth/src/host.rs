@@ -114,6 +114,7 @@ impl Host {
             let files = std::path::absolute(data.path().join("files")).map_err(anyhow::Error::from)?;
             bundled::install(&plugins, folder, &files).await?;
         }
+        plugins.attach(core.clone());
         let keeper = Arc::new(secrets::Keeper(vault));
         let (hub, routes) = routes(&config, &token, &core, links, plugins, keeper)?;
         let url = format!("http://{}", listener.local_addr().map_err(anyhow::Error::from)?);

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use berth_model::event::{EventType, NewEvent};
 use berth_model::run::{Run, RunLimits};
-use berth_model::{ApprovalId, EventId, JsonMap, RunId, Timestamp};
+use berth_model::{ApprovalId, EventId, JsonMap, OperationId, RunId, Timestamp};
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -91,6 +91,8 @@ pub(crate) struct Inner {
     pub(crate) running: Mutex<HashMap<RunId, Working>>,
     /// Calls of this process that wait for an answer; the durable truth is the approval's row.
     pub(crate) waiting: Mutex<HashMap<ApprovalId, watch::Sender<bool>>>,
+    /// The last approval that a call at work asked for.
+    pub(crate) asked: Mutex<HashMap<OperationId, ApprovalId>>,
     ready: AtomicBool,
 }
 
@@ -134,6 +136,7 @@ impl Core {
             kill: CancellationToken::new(),
             running: Mutex::default(),
             waiting: Mutex::default(),
+            asked: Mutex::default(),
             ready: AtomicBool::new(false),
         };
         let core = Self(Arc::new(inner));

@@ -1,6 +1,6 @@
 //! Operations: a tool call from its wish to its end, whoever asked and whoever runs it.
 
-mod approvals;
+pub mod approvals;
 mod teller;
 
 use std::sync::Arc;
@@ -21,11 +21,12 @@ use crate::core::{lock, object};
 use crate::gate::{self, Consent, Verdict};
 use crate::port::endpoint_link::EndpointCall;
 use crate::port::store::Tx;
-use crate::port::target::{Progress, ToolCall};
+use crate::port::target::{self, Progress, ToolCall};
 use crate::redact::redacted;
 use crate::router::{Route, Wanted, endpoint_of};
 use crate::threads::{live_thread, workspace};
 use crate::{Core, CoreError, builtin};
+use approvals::capability::MOST_PARKINGS;
 use teller::Teller;
 
 /// What a summary of a result shows, in characters.
@@ -130,9 +131,19 @@ impl Core {
             }
             Verdict::Pass => {}
         }
-        self.dispatch(&ask, &route, &mut operation, run).await?;
-        let outcome = self.execute(&ask, &route, &operation, run).await;
-        self.finish(operation, &route, outcome, run).await
+        for _ in 0..MOST_PARKINGS {
+            self.dispatch(&ask, &route, &mut operation, run).await?;
+            let outcome = self.execute(&ask, &route, &operation, run).await;
+            let parked = outcome.as_ref().err().and_then(target::parked_by);
+            let Some(approval) = parked else { return self.finish(operation, &route, outcome, run).await };
+            if let Err(failure) = self.wait_parked(&ask, &mut operation, approval, run).await? {
+                return self.finish(operation, &route, Err(failure), run).await;
+            }
+            // Once more from the start: what the guest did before it asked is not kept.
+        }
+        let message = format!("{} asked for more than {MOST_PARKINGS} approvals", operation.tool);
+        let failure = ToolFailure::new("approval_too_many", message, Blame::Guest);
+        self.finish(operation, &route, Err(failure), run).await
     }
 
     async fn prepare(&self, ask: &Ask) -> Result<(Route, Operation, Verdict), CoreError> {
@@ -332,6 +343,7 @@ impl Core {
             }
         };
         let mut tx = self.0.store.write().await?;
+        self.forget_questions(&mut *tx, &mut operation).await?;
         let is_first_end = tx.update_operation(&operation).await?;
         if !is_first_end {
             tracing::warn!(operation.id = %operation.id, "an operation had ended already; the late end is only logged");

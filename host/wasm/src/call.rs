@@ -1,6 +1,9 @@
 //! One call of a tool: a fresh store, the limits around it, and what came of it.
 
+pub mod asking;
+pub mod authorize;
 pub mod meter;
+mod opening;
 pub mod outcome;
 pub mod run;
 pub mod spending;

@@ -2,6 +2,7 @@
 //!
 //! A capability knows no WIT: `crate::wit` holds the shells. To add one: a variant here, a module below, a shell there.
 
+pub mod approvals;
 pub mod config;
 pub mod context;
 pub mod diff;
@@ -9,6 +10,7 @@ pub mod endpoint;
 pub mod files;
 pub mod grants;
 pub mod keyvalue;
+pub mod ledger;
 pub mod limit;
 pub mod logs;
 pub mod progress;
@@ -177,7 +179,7 @@ pub fn granted_scope(view: &grants::GrantView, capability: Capability, wanted: &
     }
     match capability {
         Capability::Files => {
-            let folder = files::folders(view)
+            let folder = files::folders(view, &[])
                 .into_iter()
                 .find(|folder| object.get("guest").and_then(Value::as_str) == Some(folder.guest.as_str()));
             let writes = object.get("access").and_then(Value::as_str) == Some("rw");

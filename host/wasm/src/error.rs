@@ -200,6 +200,8 @@ pub enum CallError {
     Cancelled,
     #[error("the operator took a folder away while the plugin used it")]
     Revoked,
+    #[error("the call waits for {approval}")]
+    Parked { approval: berth_model::ApprovalId },
     #[error("{what} is busy: {limit} calls are running")]
     Busy { what: &'static str, limit: usize },
     #[error("the running calls hold all of the {limit} bytes of memory that plugins may take")]
@@ -234,6 +236,7 @@ impl CallError {
             Self::Table { .. } => "PLUGIN_TABLE_LIMIT",
             Self::Cancelled => "PLUGIN_CANCELLED",
             Self::Revoked => "PERMISSION_REVOKED",
+            Self::Parked { .. } => "APPROVAL_PENDING",
             Self::Busy { .. } => "PLUGIN_BUSY",
             Self::HostMemory { .. } => "PLUGIN_HOST_MEMORY",
             Self::OutputTooLarge { .. } => "PLUGIN_OUTPUT_TOO_LARGE",
@@ -257,7 +260,7 @@ impl CallError {
     pub fn blame(&self) -> Blame {
         match self {
             Self::UnknownTool { .. } | Self::Arguments(_) | Self::Cancelled => Blame::Caller,
-            Self::Files { .. } | Self::Revoked => Blame::Operator,
+            Self::Files { .. } | Self::Revoked | Self::Parked { .. } => Blame::Operator,
             Self::Busy { .. } | Self::HostMemory { .. } | Self::Host { .. } => Blame::Host,
             _ => Blame::Guest,
         }
@@ -290,6 +293,9 @@ impl CallError {
 
 impl From<CallError> for ToolFailure {
     fn from(error: CallError) -> Self {
+        if let CallError::Parked { approval } = error {
+            return berth_core::port::target::parked(approval);
+        }
         let failure =
             ToolFailure::new(error.code(), error.to_string(), error.blame()).with_details(error.details());
         if error.is_retryable() { failure.retryable() } else { failure }

@@ -2,6 +2,7 @@
 //!
 //! A start runs no guest code: descriptions are stored with the digest. Nothing here is in reach of a plugin.
 
+pub mod approvals;
 pub mod boot;
 pub mod config;
 pub mod endpoints;
@@ -11,6 +12,7 @@ mod generations;
 mod grants;
 pub mod install;
 pub mod keyvalue;
+mod ledger;
 pub mod life;
 pub mod package;
 mod registry;
@@ -22,6 +24,7 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, Weak};
 
+use berth_core::Core;
 use berth_core::port::clock::Clock;
 use berth_core::port::ids::Ids;
 use berth_core::port::store::Store;
@@ -44,6 +47,9 @@ use crate::engine::PluginEngine;
 use crate::manifest::Manifest;
 use crate::plugin::{ComponentSource, LoadedPlugin, PluginSpec};
 use crate::tool::ToolDescription;
+pub use approvals::AnswerListener;
+use approvals::CoreApprovals;
+use ledger::StoredLedger;
 use registry::Registry;
 
 /// Who installs, grants and revokes: there is one owner.
@@ -66,6 +72,7 @@ pub struct PluginHost {
     parts: HostParts,
     life: Life,
     registry: Arc<Registry>,
+    approvals: Arc<CoreApprovals>,
     /// What is granted and which names are taken change one after another; held for moments only.
     changes: tokio::sync::Mutex<()>,
     /// Installs and switches of one plugin come one after another.
@@ -88,16 +95,32 @@ impl PluginHost {
         Self::with_life(parts, Life::default())
     }
 
-    pub fn with_life(parts: HostParts, life: Life) -> Arc<Self> {
+    pub fn with_life(mut parts: HostParts, life: Life) -> Arc<Self> {
+        let registry = Arc::new(Registry::default());
+        let approvals = Arc::new(CoreApprovals::default());
+        let ledger =
+            StoredLedger::new(parts.store.clone(), parts.clock.clone(), parts.ids.clone(), registry.clone());
+        parts.services = parts.services.with_approvals(approvals.clone()).with_ledger(Arc::new(ledger));
         Arc::new_cyclic(|me| Self {
             me: me.clone(),
             parts,
             life,
-            registry: Arc::new(Registry::default()),
+            registry,
+            approvals,
             changes: tokio::sync::Mutex::new(()),
             turns: Mutex::new(HashMap::new()),
             tasks: TaskTracker::new(),
         })
+    }
+
+    /// Joins core, which is made after the plugins: before, nobody is asked for an approval. Joined once.
+    pub fn attach(&self, core: Core) {
+        self.approvals.attach(core);
+    }
+
+    /// Hears the answers to the questions of plugins, in place of whoever did before.
+    pub fn listen_for_answers(&self, listener: Arc<dyn AnswerListener>) {
+        self.approvals.listen(listener);
     }
 
     pub fn engine(&self) -> &PluginEngine {

@@ -1,16 +1,19 @@
 //! Approvals: a call that waits for a person, and the answer. The row is the truth; the wait is of this process.
 
+pub(crate) mod answer;
+pub mod capability;
+pub mod question;
+
 use berth_model::approval::{Approval, ApprovalStatus};
 use berth_model::event::EventType;
 use berth_model::operation::{Operation, OperationStatus};
 use berth_model::run::{Run, RunStatus};
 use berth_model::tool::{Blame, ToolFailure};
-use berth_model::{ActorId, ApprovalId};
+use berth_model::{ApprovalId, Timestamp};
 use serde_json::json;
 use tokio::sync::watch;
 
 use super::{Ask, created_payload, summary};
-use crate::boot::OWNER;
 use crate::core::{lock, object};
 use crate::port::store::Tx;
 use crate::router::Route;
@@ -78,24 +81,10 @@ impl Core {
             () = tokio::time::sleep(self.0.config.approval_wait) => {}
         }
         let decision = self.settle_approval(approval.id, ask.cancel.is_cancelled(), run).await?;
-        let refuse = |code: &str, message: String| {
-            let details = json!({ "approval_id": approval.id.to_string() });
-            Ok(Err(ToolFailure::new(code, message, Blame::Operator).with_details(details)))
-        };
-        match decision.status {
-            ApprovalStatus::Approved => Ok(Ok(())),
-            ApprovalStatus::Rejected if decision.reason.is_empty() => {
-                refuse("approval_rejected", format!("{} was not approved", operation.tool))
-            }
-            ApprovalStatus::Rejected => refuse(
-                "approval_rejected",
-                format!("{} was not approved: {}", operation.tool, decision.reason),
-            ),
-            _ if ask.cancel.is_cancelled() => {
-                refuse("tool_call_cancelled", "the call was stopped".to_owned())
-            }
-            _ => refuse("approval_expired", format!("nobody approved {} in time", operation.tool)),
-        }
+        Ok(match decision.status {
+            ApprovalStatus::Approved => Ok(()),
+            _ => Err(refusal_of(&decision, operation, ask.cancel.is_cancelled())),
+        })
     }
 
     /// Expires the approval when it is still open, and lets its run go on.
@@ -108,10 +97,8 @@ impl Core {
         let mut tx = self.0.store.write().await?;
         let mut approval = known_approval(&mut *tx, id).await?;
         if approval.status == ApprovalStatus::Pending {
-            approval.status = ApprovalStatus::Expired;
-            approval.reason =
-                if cancelled { "the call was stopped" } else { "nobody answered in time" }.to_owned();
-            approval.decided_at = Some(self.now());
+            let reason = if cancelled { "the call was stopped" } else { "nobody answered in time" };
+            expire(&mut approval, reason, self.now());
             tx.decide_approval(&approval).await?;
         }
         if let Some(run) = run {
@@ -126,56 +113,33 @@ impl Core {
             tx.append_events(&[self.event(&run, EventType::ApprovalResolved, payload)]).await?;
         }
         tx.commit().await?;
+        lock(&self.0.waiting).remove(&id);
         self.0.bus.committed();
         Ok(approval)
     }
+}
 
-    /// Oldest first; of any status when `None`.
-    pub async fn list_approvals(&self, status: Option<ApprovalStatus>) -> Result<Vec<Approval>, CoreError> {
-        Ok(self.0.store.read().await?.list_approvals(status).await?)
-    }
+fn expire(approval: &mut Approval, reason: &str, now: Timestamp) {
+    approval.status = ApprovalStatus::Expired;
+    reason.clone_into(&mut approval.reason);
+    approval.decided_at = Some(now);
+}
 
-    /// Fails with `approval_not_found`.
-    pub async fn approval(&self, id: ApprovalId) -> Result<Approval, CoreError> {
-        known_approval(&mut *self.0.store.read().await?, id).await
-    }
-
-    /// Answers an approval. The operation comes back as the answer leaves it: `queued` to go on, or `rejected`.
-    ///
-    /// Fails with `approval_not_found`, or `approval_decided` when it has an answer already.
-    pub async fn decide_approval(
-        &self,
-        id: ApprovalId,
-        approve: bool,
-        reason: String,
-    ) -> Result<(Approval, Operation), CoreError> {
-        let mut tx = self.0.store.write().await?;
-        let mut approval = known_approval(&mut *tx, id).await?;
-        approval.status = if approve { ApprovalStatus::Approved } else { ApprovalStatus::Rejected };
-        approval.reason = reason.chars().take(1000).collect();
-        approval.decided_by = Some(ActorId::fixed(OWNER));
-        approval.decided_at = Some(self.now());
-        if !tx.decide_approval(&approval).await? {
-            let known = known_approval(&mut *tx, id).await?;
-            let message = format!("{id} is already {}", known.status);
-            return Err(CoreError::Conflict { code: "approval_decided", message });
+/// Why a call that asked may not go on.
+fn refusal_of(approval: &Approval, operation: &Operation, is_cancelled: bool) -> ToolFailure {
+    let tool = &operation.tool;
+    let (code, message) = match approval.status {
+        ApprovalStatus::Rejected if approval.reason.is_empty() => {
+            ("approval_rejected", format!("{tool} was not approved"))
         }
-        let operation = tx.lookup_operation(approval.operation).await?;
-        let mut operation = operation
-            .ok_or_else(|| CoreError::NotFound { kind: "operation", id: approval.operation.to_string() })?;
-        if approve {
-            operation.status = OperationStatus::Queued;
-            tx.set_operation_status(operation.id, operation.status, self.now()).await?;
-        } else {
-            // The call that waits stores its end itself, with the reason and among the events of its run.
-            operation.status = OperationStatus::Rejected;
+        ApprovalStatus::Rejected => {
+            ("approval_rejected", format!("{tool} was not approved: {}", approval.reason))
         }
-        tx.commit().await?;
-        if let Some(waiter) = lock(&self.0.waiting).get(&id) {
-            waiter.send_replace(true);
-        }
-        Ok((approval, operation))
-    }
+        _ if is_cancelled => ("tool_call_cancelled", "the call was stopped".to_owned()),
+        _ => ("approval_expired", format!("nobody approved {tool} in time")),
+    };
+    let details = json!({ "approval_id": approval.id.to_string() });
+    ToolFailure::new(code, message, Blame::Operator).with_details(details)
 }
 
 async fn known_approval(tx: &mut dyn Tx, id: ApprovalId) -> Result<Approval, CoreError> {

@@ -4,11 +4,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use berth_model::tool::{ToolFailure, ToolOutcome, ToolSpec};
+use berth_model::approval::ApprovalStatus;
+use berth_model::tool::{Blame, ToolFailure, ToolOutcome, ToolSpec};
 use berth_model::{
-    ActorId, CallId, OperationId, PluginId, RunId, SessionId, ThreadId, ToolKey, ToolName, WorkspaceId,
+    ActorId, ApprovalId, CallId, OperationId, PluginId, RunId, SessionId, ThreadId, ToolKey, ToolName,
+    WorkspaceId,
 };
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
 /// Runs the tools of plugins. The engine implements it.
@@ -18,7 +20,42 @@ pub trait PluginTarget: Send + Sync {
     fn catalogue(&self) -> Arc<Vec<ToolSpec>>;
 
     /// Runs `call` in a fresh instance. Cancel-safe: dropping it, or `call.cancel`, stops the guest.
+    ///
+    /// Fails with [`parked`] when the guest was ended to wait for an approval.
     async fn call(&self, plugin: &PluginId, call: ToolCall) -> Result<ToolOutcome, ToolFailure>;
+
+    /// The answer to an approval became a grant: it counts when this returns.
+    async fn grants_changed(&self) {}
+
+    /// A plugin's own question has its answer, or will have none.
+    fn approval_answered(&self, _answered: ApprovalAnswered) {}
+}
+
+/// What became of a plugin's own question.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ApprovalAnswered {
+    pub plugin: PluginId,
+    pub approval: ApprovalId,
+    pub operation: OperationId,
+    /// Never pending.
+    pub status: ApprovalStatus,
+    /// In the words of the person who answered.
+    pub reason: String,
+}
+
+const PARKED: &str = "waiting_for_approval";
+
+/// The end of a guest whose call waits for an approval, and is run again from the start once that is given.
+pub fn parked(approval: ApprovalId) -> ToolFailure {
+    let message = format!("the call waits for {approval}");
+    let details = json!({ "approval_id": approval.to_string() });
+    ToolFailure::new(PARKED, message, Blame::Host).with_details(details)
+}
+
+/// The approval of such an end. A guest cannot make one: what it says is its own fault.
+pub fn parked_by(failure: &ToolFailure) -> Option<ApprovalId> {
+    let is_ours = failure.code == PARKED && failure.blame == Blame::Host;
+    is_ours.then(|| failure.details["approval_id"].as_str()?.parse().ok()).flatten()
 }
 
 /// One tool call on its way to its target; it has passed the gate.

@@ -1,20 +1,23 @@
 //! A Core on a real database, with a model and plugins that do as a story says.
 
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use berth_core::messages::{Accepted, NewMessage};
+use berth_core::operations::approvals::capability::CapabilityAsk;
 use berth_core::port::model::{
     FinishReason, Model, ModelError, ModelEvent, ModelInfo, ModelRequest, ModelStream, ToolCallRequest,
 };
 use berth_core::port::store::{EventScope, Store};
-use berth_core::port::target::{PluginTarget, ToolCall};
+use berth_core::port::target::{self, ApprovalAnswered, PluginTarget, ToolCall};
 use berth_core::threads::NewThread;
 use berth_core::{Core, CoreConfig, CoreError, Ports};
+use berth_model::approval::{ApprovalStatus, ApprovalSubject};
 use berth_model::event::{EventType, LiveEvent, RunEvent};
 use berth_model::tool::{Blame, Risk, ToolFailure, ToolOutcome, ToolSpec};
-use berth_model::{PluginId, RunId, ThreadId, WorkspaceId};
+use berth_model::{ApprovalId, PluginId, RunId, ThreadId, WorkspaceId};
 use berth_store::{DatabaseUrl, SqlStore};
 use berth_testkit::{CountedIds, SteppedClock, on_each_database, plugin_tool};
 use futures::StreamExt;
@@ -44,6 +47,7 @@ impl Harness {
         let world = World::default();
         let ports = world.ports(&store, &model, &plugins, &devices);
         let core = Core::start(ports, CoreConfig::default()).await.unwrap();
+        *plugins.core.lock().unwrap() = Some(core.clone());
         Self { core, store, model, plugins, devices, world }
     }
 
@@ -52,6 +56,7 @@ impl Harness {
         self.core.shutdown().await;
         let ports = self.world.ports(&self.store, &self.model, &self.plugins, &self.devices);
         self.core = Core::start(ports, config).await.unwrap();
+        *self.plugins.core.lock().unwrap() = Some(self.core.clone());
     }
 
     pub async fn thread(&self) -> ThreadId {
@@ -194,11 +199,58 @@ pub struct Notes {
     pub calls: Mutex<Vec<(String, Value)>>,
     /// Two reads with `meet` wait for each other.
     meeting: Barrier,
+    pub core: Mutex<Option<Core>>,
+    /// Rung when a call has asked for an approval.
+    pub asked: Notify,
+    pub grants_changed: AtomicUsize,
+    pub answered: Mutex<Vec<ApprovalAnswered>>,
+    /// Rung when the answer to a question was told.
+    pub told: Notify,
+}
+
+impl Notes {
+    /// What a plugin does that may go on only after a yes: it waits here, or with `park` it comes back later.
+    async fn wants(&self, call: &ToolCall) -> Result<Option<ToolOutcome>, ToolFailure> {
+        let core = self.core.lock().unwrap().clone().unwrap();
+        let again = self.calls.lock().unwrap().len();
+        let what =
+            if call.arguments["again"] == true { json!(again) } else { call.arguments["wants"].clone() };
+        let ask = CapabilityAsk {
+            operation: call.operation,
+            run: call.run,
+            subject: ApprovalSubject {
+                plugin: PluginId::fixed("notes"),
+                capability: "endpoint".to_owned(),
+                scope: json!({ "what": what }),
+            },
+            risk: "external_write".to_owned(),
+            prompt: "May notes?".to_owned(),
+        };
+        let mut approval = core.ask_capability(&ask, &[]).await.unwrap().unwrap();
+        self.asked.notify_one();
+        if approval.status == ApprovalStatus::Pending {
+            if call.arguments["park"] == true {
+                return Err(target::parked(approval.id));
+            }
+            let wait = std::time::Duration::from_secs(120);
+            approval = core.await_approval(approval.id, call.run, wait, &call.cancel).await.unwrap();
+        }
+        let is_yes = approval.status == ApprovalStatus::Approved;
+        Ok((!is_yes).then(|| ToolOutcome::ok(json!({ "denied": approval.reason }))))
+    }
 }
 
 impl Default for Notes {
     fn default() -> Self {
-        Self { calls: Mutex::default(), meeting: Barrier::new(2) }
+        Self {
+            calls: Mutex::default(),
+            meeting: Barrier::new(2),
+            core: Mutex::default(),
+            asked: Notify::new(),
+            grants_changed: AtomicUsize::new(0),
+            answered: Mutex::default(),
+            told: Notify::new(),
+        }
     }
 }
 
@@ -216,6 +268,15 @@ impl PluginTarget for Notes {
 
     async fn call(&self, _plugin: &PluginId, call: ToolCall) -> Result<ToolOutcome, ToolFailure> {
         self.calls.lock().unwrap().push((call.key.to_string(), call.arguments.clone()));
+        if call.arguments["wants"].is_string()
+            && let Some(denied) = self.wants(&call).await?
+        {
+            return Ok(denied);
+        }
+        if call.arguments["forges"] == true {
+            let failure = target::parked(ApprovalId::from_uuid(uuid::Uuid::nil()));
+            return Err(ToolFailure { blame: Blame::Guest, ..failure });
+        }
         if call.arguments["meet"] == true {
             self.meeting.wait().await;
         }
@@ -231,5 +292,14 @@ impl PluginTarget for Notes {
             is_error,
             receipt: Value::Null,
         })
+    }
+
+    async fn grants_changed(&self) {
+        self.grants_changed.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn approval_answered(&self, answered: ApprovalAnswered) {
+        self.answered.lock().unwrap().push(answered);
+        self.told.notify_one();
     }
 }

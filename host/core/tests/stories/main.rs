@@ -6,5 +6,6 @@ mod calls;
 mod devices;
 mod harness;
 mod messages;
+mod parking;
 mod restart;
 mod routing;

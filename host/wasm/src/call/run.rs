@@ -6,6 +6,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use berth_model::ApprovalId;
 use futures::FutureExt as _;
 use serde_json::Value;
 use tokio::sync::OwnedSemaphorePermit;
@@ -15,10 +16,10 @@ use wasmtime::{Store, Trap, WasmBacktrace};
 use wasmtime_wasi::{FsPerms, I32Exit, WasiCtx};
 
 use super::meter::{Meter, Metered};
+use super::opening::{self, Opening};
 use super::state::{self, Call, PluginState, Shared, Stop};
 use super::{CallOutcome, Receipt, ToolInvocation};
 use crate::capability::files::{self, Access, Folder};
-use crate::capability::grants::GrantView;
 use crate::engine::EngineConfig;
 use crate::error::CallError;
 use crate::limits;
@@ -50,16 +51,15 @@ pub(crate) async fn run(
     work: Work,
     permits: Permits,
 ) -> Result<CallOutcome, CallError> {
-    let view = invocation.grants.view();
-    let folders = files::folders(&view);
-    if folders.is_empty() {
-        return contained(execute(plugin, invocation, work, view, Vec::new(), permits)).await;
+    let opening = opening::open(&plugin, &invocation).await?;
+    if opening.folders.is_empty() {
+        return contained(execute(plugin, invocation, work, opening, permits)).await;
     }
     let engine = plugin.engine.clone();
     engine
         .inner
         .files
-        .run(contained(execute(plugin, invocation, work, view, folders, permits)))
+        .run(contained(execute(plugin, invocation, work, opening, permits)))
         .await
         .unwrap_or_else(|gone| Err(CallError::Host { message: gone.to_string() }))
 }
@@ -91,19 +91,21 @@ async fn execute(
     plugin: Arc<Loaded>,
     invocation: ToolInvocation,
     work: Work,
-    view: Arc<GrantView>,
-    folders: Vec<Folder>,
+    opening: Opening,
     _permits: Permits,
 ) -> Result<CallOutcome, CallError> {
-    let start = Instant::now();
+    let Opening { start, view, folders, agreed, asking } = opening;
     let wall = invocation.timeout.min(plugin.limits.wall);
     let engine = &plugin.engine.inner;
-    let shared = Arc::new(Shared::new(
+    let mut shared = Shared::new(
         Meter::new(start, engine.config.tick),
         start + wall,
         plugin.limits.clone(),
         invocation.cancel.clone(),
-    ));
+    );
+    shared.asking = asking;
+    let shared = Arc::new(shared);
+    let ledger = invocation.services.ledger.clone();
     let wasi = if folders.is_empty() { None } else { Some(with_folders(&shared, &folders, &engine.config)?) };
     let call_id = invocation.context.call;
     let call = Call {
@@ -111,6 +113,7 @@ async fn execute(
         grants: view,
         source: invocation.grants,
         folders,
+        agreed,
         progress: invocation.progress,
         services: invocation.services,
         clock: engine.config.clock.clone(),
@@ -125,10 +128,15 @@ async fn execute(
         tokio::select! {
             biased;
             answer = metered => Ended::Answered(answer),
-            () = tokio::time::sleep(wall) => Ended::TimedOut,
+            () = tokio::time::sleep((start + wall).saturating_duration_since(Instant::now())) => Ended::TimedOut,
+            approval = shared.asking.parked() => Ended::Parked(approval),
             () = grace(&invocation.cancel) => Ended::Cancelled,
         }
     };
+    let again = shared.asking.trail().finish();
+    if !again.is_empty() {
+        ledger.recount(again).await;
+    }
 
     let (lines, dropped) = shared.logs.finish();
     if !lines.is_empty() {
@@ -146,6 +154,7 @@ async fn execute(
         dropped_log_lines: dropped,
     };
     match ended {
+        Ended::Parked(approval) => Err(CallError::Parked { approval }),
         Ended::TimedOut => Err(CallError::Timeout { seconds: wall.as_secs_f64() }),
         Ended::Cancelled => Err(CallError::Cancelled),
         Ended::Answered(_) if invocation.cancel.is_cancelled() => Err(CallError::Cancelled),
@@ -157,6 +166,8 @@ async fn execute(
 enum Ended {
     Answered(wasmtime::Result<Answer>),
     TimedOut,
+    /// The guest waits for the answer of a person, and begins anew when there is one.
+    Parked(ApprovalId),
     Cancelled,
 }
 

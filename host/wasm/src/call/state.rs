@@ -10,15 +10,17 @@ use wasmtime::component::ResourceTable;
 use wasmtime::{ResourceLimiter, Store, UpdateDeadline};
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 
+use super::asking::Asking;
+use super::authorize::Door;
 use super::meter::Meter;
 use super::spending::Spending;
+use crate::capability::CapabilityError;
 use crate::capability::context::CallContext;
 use crate::capability::files::{self, Folder};
 use crate::capability::grants::{GrantSource, GrantView};
 use crate::capability::logs::{LogSink, Stream};
 use crate::capability::progress::ProgressSink;
 use crate::capability::services::Services;
-use crate::capability::{Capability, CapabilityError};
 use crate::limits::{self, Limits};
 use crate::wit::wasi::stdio::Output;
 
@@ -38,6 +40,7 @@ pub struct Shared {
     pub logs: LogSink,
     /// Set when the call is to end; imports that wait then return.
     pub cancel: CancellationToken,
+    pub asking: Arc<Asking>,
     stop: AtomicU8,
     /// Counted by the store and by its open streams.
     pub spending: Arc<Spending>,
@@ -56,6 +59,7 @@ impl Shared {
             spending: Arc::new(Spending::new(&limits)),
             limits,
             cancel,
+            asking: Arc::default(),
             stop: AtomicU8::new(Stop::None as u8),
             revoked: AtomicBool::new(false),
             peak_memory: AtomicU64::new(0),
@@ -110,6 +114,8 @@ pub struct Call {
     pub source: Arc<dyn GrantSource>,
     /// The folders that the store was made with.
     pub folders: Vec<Folder>,
+    /// Scopes of folders that a person agreed to for this call alone.
+    pub agreed: Vec<Value>,
     pub progress: Arc<dyn ProgressSink>,
     pub services: Services,
     pub clock: Arc<dyn berth_core::port::clock::Clock>,
@@ -156,32 +162,37 @@ impl PluginState {
         self.call.grants.clone()
     }
 
-    /// Asks for one use of a capability: the one door for every host function that needs a grant.
-    ///
-    /// `wanted` is the scope that would have to be granted; `covers` recognises it in the scopes of the manifest and of
-    /// the grants.
-    pub async fn authorize(
-        &mut self,
-        capability: Capability,
-        wanted: Value,
-        covers: impl Fn(&Value) -> bool + Send,
-    ) -> Result<(), CapabilityError> {
-        Ok(self.grants().decide(capability, wanted, covers)?)
+    /// The door to the capabilities, as this call stands.
+    pub(crate) fn door(&mut self) -> Door<'_> {
+        Door {
+            view: &mut self.call.grants,
+            source: &*self.call.source,
+            context: &self.call.context,
+            services: &self.call.services,
+            clock: &*self.call.clock,
+            asking: &self.shared.asking,
+            cancel: &self.shared.cancel,
+            deadline: self.shared.deadline,
+        }
     }
 
     /// Takes over a change of the grants. A folder that is gone or narrower takes every open file with it.
-    fn refresh_grants(&mut self) {
+    pub(crate) fn refresh_grants(&mut self) {
         let is_same = self.call.source.generation() == self.call.grants.generation();
         // The clock is asked only where time can change something.
         let is_due = || self.call.grants.next_change().is_some_and(|change| change <= self.call.clock.now());
-        if is_same && !is_due() {
-            return;
+        if !is_same || is_due() {
+            self.call.grants = self.call.source.view();
+            self.check_folders();
         }
-        self.call.grants = self.call.source.view();
+    }
+
+    /// Takes the folders away when one of them is not granted any more.
+    pub(crate) fn check_folders(&mut self) {
         if self.call.folders.is_empty() {
             return;
         }
-        let now = files::folders(&self.call.grants);
+        let now = files::folders(&self.call.grants, &self.call.agreed);
         if self.call.folders.iter().any(|folder| !now.contains(folder)) {
             self.table = ResourceTable::new();
             self.table.set_max_capacity(self.shared.limits.handles);

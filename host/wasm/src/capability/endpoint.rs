@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
 use super::context::CallContext;
-use super::grants::{GrantView, PermissionDenied};
+use super::grants::{Decision, GrantView, PermissionDenied};
 use super::{Capability, CapabilityError};
 
 /// An endpoint as a guest sees it.
@@ -78,45 +78,51 @@ pub async fn list(
     Ok(offered.into_iter().filter(|endpoint| permitted(view, endpoint, tool_key).is_ok()).collect())
 }
 
-/// Calls `tool_key` at the best endpoint that `selector` names and the grants allow.
-pub async fn call(
+/// The endpoint for a call of `tool_key`: the best of those that `selector` names, first one that needs no question.
+///
+/// Where nothing is connected it is one that is not there: the grant is still checked, so that a guest does not learn
+/// who is there.
+pub async fn choose(
     caller: &dyn EndpointCaller,
     view: &GrantView,
     selector: &str,
     tool_key: &str,
-    arguments: &str,
     context: &CallContext,
-    cancel: &CancellationToken,
-) -> Result<Value, CapabilityError> {
-    let arguments: Value = serde_json::from_str(arguments)
-        .ok()
-        .filter(Value::is_object)
-        .ok_or_else(|| CapabilityError::new("INVALID_ARGUMENTS", "the arguments are no JSON object"))?;
+) -> Result<EndpointInfo, CapabilityError> {
     let endpoints = caller.list(tool_key, context).await?;
-    let mut denied = None;
-    for endpoint in endpoints.iter().filter(|endpoint| endpoint.online && endpoint.matches(selector)) {
-        match permitted(view, endpoint, tool_key) {
-            Ok(()) => return caller.call(endpoint, tool_key, arguments, context, cancel).await,
-            Err(refusal) => denied = denied.or(Some(refusal)),
+    let rank = |endpoint: &EndpointInfo| {
+        let wanted = wanted(endpoint, tool_key);
+        match view.decision(Capability::Endpoint, &wanted, |scope| covers(scope, endpoint, tool_key)) {
+            Decision::Allowed(_) => 0,
+            Decision::Ask => 1,
+            Decision::Denied(_) => 2,
         }
-    }
-    match denied {
-        Some(refusal) => Err(refusal.into()),
-        None => {
-            // Without a candidate the grant is still checked: a guest does not learn who is there.
-            let unknown = EndpointInfo {
-                endpoint_id: selector.to_owned(),
-                provider_type: selector.strip_prefix("provider:").unwrap_or_default().to_owned(),
-                display_name: String::new(),
-                online: false,
-            };
-            permitted(view, &unknown, tool_key)?;
-            Err(nobody(tool_key, selector))
-        }
-    }
+    };
+    let fitting = endpoints.into_iter().filter(|endpoint| endpoint.online && endpoint.matches(selector));
+    // The first of the best ones: the list is in order.
+    Ok(fitting.min_by_key(rank).unwrap_or_else(|| EndpointInfo {
+        endpoint_id: selector.to_owned(),
+        provider_type: selector.strip_prefix("provider:").unwrap_or_default().to_owned(),
+        display_name: String::new(),
+        online: false,
+    }))
 }
 
-fn nobody(tool_key: &str, selector: &str) -> CapabilityError {
+/// The arguments of a call, when they are an object.
+pub fn arguments(text: &str) -> Result<Value, CapabilityError> {
+    serde_json::from_str(text)
+        .ok()
+        .filter(Value::is_object)
+        .ok_or_else(|| CapabilityError::new("INVALID_ARGUMENTS", "the arguments are no JSON object"))
+}
+
+/// What a grant would have to cover for this call.
+pub fn wanted(endpoint: &EndpointInfo, tool_key: &str) -> Value {
+    json!({ "tools": [tool_key], "endpoints": [endpoint.endpoint_id] })
+}
+
+/// Nothing that is connected offers the tool.
+pub fn nobody(tool_key: &str, selector: &str) -> CapabilityError {
     let mut error = CapabilityError::new(
         "target_endpoint_unavailable",
         if selector.is_empty() {
@@ -130,8 +136,7 @@ fn nobody(tool_key: &str, selector: &str) -> CapabilityError {
 }
 
 fn permitted(view: &GrantView, endpoint: &EndpointInfo, tool_key: &str) -> Result<(), PermissionDenied> {
-    let wanted = json!({ "tools": [tool_key], "endpoints": [endpoint.endpoint_id] });
-    view.decide(Capability::Endpoint, wanted, |scope| covers(scope, endpoint, tool_key))
+    view.decide(Capability::Endpoint, wanted(endpoint, tool_key), |scope| covers(scope, endpoint, tool_key))
 }
 
 /// Whether a scope like `{"tools": ["gpio.*"], "endpoints": ["pi.kitchen", "provider:raspberry_pi"]}` covers a use.

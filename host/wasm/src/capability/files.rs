@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use berth_model::plugin::GrantMode;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::Capability;
 use super::grants::{GrantView, Permission, allows};
@@ -34,32 +34,93 @@ pub struct Folder {
     pub access: Access,
 }
 
+impl Folder {
+    /// Whether the folder comes from a grant of this scope.
+    pub fn is_of(&self, scope: &Value) -> bool {
+        scope.get("host").and_then(Value::as_str).map(Path::new) == Some(&self.host)
+            && path(scope).is_none_or(|guest| guest == self.guest)
+    }
+}
+
+/// A folder that a grant would open for a call, when its use is allowed.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Offer {
+    /// The scope of the grant.
+    pub scope: Value,
+    guest: String,
+    access: Access,
+}
+
+impl Offer {
+    /// What a grant would have to cover.
+    pub fn wanted(&self) -> Value {
+        let access = if self.access == Access::ReadWrite { "rw" } else { "ro" };
+        json!({ "guest": self.guest, "host": self.scope["host"], "access": access })
+    }
+
+    /// Whether a scope of the manifest or of a grant covers the folder.
+    pub fn is_covered_by(&self, scope: &Value) -> bool {
+        let same_host = scope.get("host").is_none_or(|host| *host == self.scope["host"]);
+        let within = path(scope).is_none_or(|outer| is_within(&self.guest, outer));
+        same_host && within && Access::of(scope) >= self.access
+    }
+}
+
+/// The folders that live grants offer, those that need a yes too.
+pub fn offers(view: &GrantView) -> Vec<Offer> {
+    let grants = view.grants(Capability::Files).filter(|grant| grant.mode != GrantMode::Deny);
+    let mut offers: Vec<Offer> = Vec::new();
+    for grant in grants {
+        let Some((guest, access)) = opened(view, &grant.scope) else { continue };
+        let offer = Offer { scope: grant.scope.clone(), guest: guest.to_owned(), access };
+        if !offers.contains(&offer) && !is_closed(view, guest) {
+            offers.push(offer);
+        }
+    }
+    offers
+}
+
+/// Whether a refusal closes the folder.
+fn is_closed(view: &GrantView, guest: &str) -> bool {
+    view.grants(Capability::Files)
+        .filter(|grant| grant.mode == GrantMode::Deny)
+        .any(|grant| path(&grant.scope).is_none_or(|closed| is_within(guest, closed)))
+}
+
+/// Where a grant of this scope opens a folder, and the narrower access of grant, manifest and ceiling.
+fn opened<'a>(view: &'a GrantView, scope: &'a Value) -> Option<(&'a str, Access)> {
+    scope.get("host")?.as_str()?;
+    let guest = guest_of(view, scope)?;
+    let asked = view
+        .requests(Capability::Files)
+        .filter(|request| path(&request.scope).is_some_and(|asked| is_within(guest, asked)))
+        .map(|request| Access::of(&request.scope))
+        .max()?;
+    let most = match view.ceiling(Capability::Files, true) {
+        Permission::Denied => Access::ReadOnly,
+        Permission::Asked | Permission::Allowed => Access::ReadWrite,
+    };
+    Some((guest, asked.min(Access::of(scope)).min(most)))
+}
+
 /// The granted folders at or below a path that the manifest asks for, with the narrower access of both.
 ///
-/// Without an allowing grant there is no folder; a grant with mode `deny` takes it away again.
-pub fn folders(view: &GrantView) -> Vec<Folder> {
+/// Without an allowing grant, or one of `agreed`, whose use a person allowed, there is no folder; a grant with mode
+/// `deny` takes it away again.
+pub fn folders(view: &GrantView, agreed: &[Value]) -> Vec<Folder> {
     let mut folders: Vec<Folder> = Vec::new();
-    if view.ceiling(Capability::Files, false) != Permission::Allowed {
+    if view.ceiling(Capability::Files, false) == Permission::Denied {
         return folders;
     }
-    let most = match view.ceiling(Capability::Files, true) {
-        Permission::Allowed => Access::ReadWrite,
-        Permission::Asked | Permission::Denied => Access::ReadOnly,
-    };
-    for grant in view.grants(Capability::Files).filter(|grant| allows(grant.mode)) {
+    let grants = view.grants(Capability::Files).filter(|grant| {
+        allows(grant.mode) || (grant.mode == GrantMode::Ask && agreed.contains(&grant.scope))
+    });
+    for grant in grants {
         let Some(host) = grant.scope.get("host").and_then(Value::as_str) else { continue };
-        let Some(guest) = guest_of(view, &grant.scope) else { continue };
-        let asked = view
-            .requests(Capability::Files)
-            .filter(|request| path(&request.scope).is_some_and(|asked| is_within(guest, asked)))
-            .map(|request| Access::of(&request.scope))
-            .max();
-        let denied = view
-            .grants(Capability::Files)
-            .filter(|other| other.mode == GrantMode::Deny)
-            .any(|other| path(&other.scope).is_none_or(|closed| is_within(guest, closed)));
-        let (Some(asked), false) = (asked, denied) else { continue };
-        let access = asked.min(Access::of(&grant.scope)).min(most);
+        let Some((guest, access)) = opened(view, &grant.scope) else { continue };
+        if is_closed(view, guest) {
+            continue;
+        }
         match folders.iter_mut().find(|folder| folder.guest == guest) {
             None => folders.push(Folder { guest: guest.to_owned(), host: PathBuf::from(host), access }),
             Some(folder) if access > folder.access => {
@@ -152,8 +213,6 @@ fn access(scope: &Value) -> Result<(), String> {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::super::grants::{Granted, Request};
     use super::*;
 
@@ -172,7 +231,7 @@ mod tests {
         for (asked, access) in [("ro", Access::ReadOnly), ("rw", Access::ReadWrite)] {
             let request = json!({ "guest": "/notes", "access": asked });
 
-            let folders = folders(&view(request, vec![(grant.clone(), GrantMode::Allow)]));
+            let folders = folders(&view(request, vec![(grant.clone(), GrantMode::Allow)]), &[]);
 
             assert_eq!(folders.len(), 1);
             assert_eq!(folders[0].access, access);
@@ -185,11 +244,11 @@ mod tests {
         let other = json!({ "guest": "/other", "host": "/srv", "access": "rw" });
         let mine = json!({ "guest": "/notes", "host": "/srv", "access": "rw" });
 
-        assert!(folders(&view(request.clone(), Vec::new())).is_empty());
-        assert!(folders(&view(request.clone(), vec![(other, GrantMode::Allow)])).is_empty());
-        assert!(folders(&view(request.clone(), vec![(mine.clone(), GrantMode::Ask)])).is_empty());
+        assert!(folders(&view(request.clone(), Vec::new()), &[]).is_empty());
+        assert!(folders(&view(request.clone(), vec![(other, GrantMode::Allow)]), &[]).is_empty());
+        assert!(folders(&view(request.clone(), vec![(mine.clone(), GrantMode::Ask)]), &[]).is_empty());
         let both = vec![(mine.clone(), GrantMode::Allow), (mine, GrantMode::Deny)];
-        assert!(folders(&view(request, both)).is_empty());
+        assert!(folders(&view(request, both), &[]).is_empty());
     }
 
     #[test]
@@ -200,7 +259,7 @@ mod tests {
         let unnamed = json!({ "host": "/srv/all" });
         let grants = [below, beside, unnamed].map(|scope| (scope, GrantMode::Allow)).to_vec();
 
-        let folders = folders(&view(request, grants));
+        let folders = folders(&view(request, grants), &[]);
 
         let guests: Vec<&str> = folders.iter().map(|folder| folder.guest.as_str()).collect();
         assert_eq!(guests, ["/data/notes", "/data"]);

@@ -4,14 +4,18 @@ use std::sync::Arc;
 
 use berth_secrets::Desk;
 
+use super::approvals::{ApprovalDesk, NoApprovals};
 use super::config::{ConfigSource, NoConfig};
 use super::endpoint::{EndpointCaller, NoEndpoints};
 use super::keyvalue::{KeyvalueStore, NoKeyvalue};
+use super::ledger::{Ledger, NoLedger};
 
 /// The ports of the capabilities. Cheap to clone; a test puts a fake in the place of one.
 #[derive(Clone)]
 pub struct Services {
     pub endpoints: Arc<dyn EndpointCaller>,
+    pub approvals: Arc<dyn ApprovalDesk>,
+    pub ledger: Arc<dyn Ledger>,
     pub keyvalue: Arc<dyn KeyvalueStore>,
     pub config: Arc<dyn ConfigSource>,
     pub secrets: Arc<Desk>,
@@ -22,6 +26,8 @@ impl Services {
     pub fn none() -> Self {
         Self {
             endpoints: Arc::new(NoEndpoints),
+            approvals: Arc::new(NoApprovals),
+            ledger: Arc::new(NoLedger),
             keyvalue: Arc::new(NoKeyvalue),
             config: Arc::new(NoConfig),
             secrets: Arc::new(Desk::closed()),
@@ -32,6 +38,20 @@ impl Services {
     #[must_use]
     pub fn with_secrets(mut self, secrets: Arc<Desk>) -> Self {
         self.secrets = secrets;
+        self
+    }
+
+    /// The same, with people who can be asked.
+    #[must_use]
+    pub fn with_approvals(mut self, approvals: Arc<dyn ApprovalDesk>) -> Self {
+        self.approvals = approvals;
+        self
+    }
+
+    /// The same, with a place where uses are written down and counted.
+    #[must_use]
+    pub fn with_ledger(mut self, ledger: Arc<dyn Ledger>) -> Self {
+        self.ledger = ledger;
         self
     }
 

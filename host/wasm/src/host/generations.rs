@@ -290,8 +290,10 @@ impl PluginHost {
         plugin.updated_at = self.parts.clock.now();
         let mut tx = self.parts.store.write().await?;
         tx.update_generation(&next).await?;
-        tx.upsert_plugin(&plugin).await?;
+        // Who switches a plugin on agrees to the build that is there.
+        let consent = self.agree(&mut *tx, &plugin).await?;
         tx.commit().await?;
+        self.registry.add_consent(consent);
         let flight = self.flight(&next);
         let replaced = self.registry.shelf.swap(id.clone(), Live { plugin: loaded, flight });
         drop(changes);

@@ -6,7 +6,7 @@ use std::sync::{Arc, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use berth_core::port::clock::Clock;
 use berth_model::plugin::{Consent, Grant};
-use berth_model::{OperationId, Origin, PluginId, RunId, WorkspaceId};
+use berth_model::{GrantId, OperationId, Origin, PluginId, RunId, WorkspaceId};
 
 use super::shelf::Shelf;
 use crate::capability::grants::{Ceiling, GrantSource, GrantView, Subject, policy};
@@ -48,6 +48,18 @@ impl Registry {
             of_plugins.entry(grant.plugin.to_string()).or_default().push(Arc::new(grant));
         }
         self.change(|authority| authority.grants = of_plugins);
+    }
+
+    /// Takes over how many uses a grant has left; calls hear of it only when there is none.
+    pub fn set_uses(&self, id: GrantId, left: i64) {
+        let mut authority = write(&self.authority);
+        for grant in authority.grants.values_mut().flatten().filter(|grant| grant.id == id) {
+            Arc::make_mut(grant).uses_left = Some(left);
+        }
+        drop(authority);
+        if left == 0 {
+            self.generation.fetch_add(1, Ordering::Release);
+        }
     }
 
     pub fn set_consents(&self, consents: Vec<Consent>) {

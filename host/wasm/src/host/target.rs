@@ -4,7 +4,7 @@ use std::pin::pin;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use berth_core::port::target::{PluginTarget, Progress, ToolCall};
+use berth_core::port::target::{ApprovalAnswered, PluginTarget, Progress, ToolCall};
 use berth_model::generation::Verdict;
 use berth_model::tool::{Blame, ToolFailure, ToolOutcome, ToolSpec};
 use berth_model::{Origin, PluginId};
@@ -89,6 +89,22 @@ impl PluginTarget for PluginHost {
             is_error: outcome.is_error,
             receipt: serde_json::to_value(&outcome.receipt).unwrap_or(Value::Null),
         })
+    }
+
+    async fn grants_changed(&self) {
+        let read = async {
+            let mut tx = self.parts.store.read().await?;
+            tx.list_grants(None).await
+        };
+        match read.await {
+            Ok(grants) => self.registry.set_grants(grants),
+            // The next change of grants brings it; until then the call is denied.
+            Err(error) => tracing::warn!(%error, "the grants could not be looked at again"),
+        }
+    }
+
+    fn approval_answered(&self, answered: ApprovalAnswered) {
+        self.approvals.tell(answered);
     }
 }
 

@@ -1,6 +1,7 @@
 //! The harness of the engine's stories: an engine, plugins made of text, calls.
 #![allow(dead_code, clippy::unwrap_used)]
 
+pub mod core_world;
 pub mod host;
 #[cfg(target_os = "linux")]
 pub mod memory;

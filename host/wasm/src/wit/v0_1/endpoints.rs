@@ -1,9 +1,11 @@
 //! One hop to a connected endpoint.
 
+use serde_json::Value;
+
 use super::{WitError, wit};
 use crate::call::state::PluginState;
-use crate::capability::CapabilityError;
 use crate::capability::endpoint::{self, EndpointInfo};
+use crate::capability::{Capability, CapabilityError};
 
 impl wit::endpoints::Host for PluginState {
     async fn list(
@@ -29,15 +31,32 @@ impl wit::endpoints::Host for PluginState {
         args: String,
     ) -> wasmtime::Result<Result<String, WitError>> {
         self.count_host_call();
+        let answered = self.hop(&selector, &tool_key, &args).await;
+        Ok(answered.and_then(|answer| self.bounded(&answer)).map_err(WitError::from))
+    }
+}
+
+impl PluginState {
+    async fn hop(&mut self, selector: &str, tool_key: &str, args: &str) -> Result<Value, CapabilityError> {
+        let arguments = endpoint::arguments(args)?;
         let (caller, view, context) =
             (self.services().endpoints.clone(), self.grants(), self.call_context().clone());
         let cancel = self.cancel().clone();
-        let answered = tokio::select! {
+        let chosen = tokio::select! {
+            biased;
+            () = cancel.cancelled() => return Err(CapabilityError::cancelled()),
+            chosen = endpoint::choose(&*caller, &view, selector, tool_key, &context) => chosen?,
+        };
+        let covers = |scope: &Value| endpoint::covers(scope, &chosen, tool_key);
+        self.authorize(Capability::Endpoint, endpoint::wanted(&chosen, tool_key), covers).await?;
+        if !chosen.online {
+            return Err(endpoint::nobody(tool_key, selector));
+        }
+        tokio::select! {
             biased;
             () = cancel.cancelled() => Err(CapabilityError::cancelled()),
-            answered = endpoint::call(&*caller, &view, &selector, &tool_key, &args, &context, &cancel) => answered,
-        };
-        Ok(answered.and_then(|answer| self.bounded(&answer)).map_err(WitError::from))
+            answered = caller.call(&chosen, tool_key, arguments, &context, &cancel) => answered,
+        }
     }
 }
 

@@ -10,6 +10,7 @@ use wasmtime::component::ResourceTable;
 use wasmtime::{ResourceLimiter, Store, UpdateDeadline};
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 
+use super::access::Access;
 use super::asking::Asking;
 use super::authorize::Door;
 use super::meter::Meter;
@@ -22,6 +23,7 @@ use crate::capability::logs::{LogSink, Stream};
 use crate::capability::progress::ProgressSink;
 use crate::capability::services::Services;
 use crate::limits::{self, Limits};
+use crate::wit::wasi::http::Egress;
 use crate::wit::wasi::stdio::Output;
 
 /// Why the host ended a guest.
@@ -102,6 +104,8 @@ pub struct PluginState {
     /// Made when the guest first uses WASI, unless the call has folders.
     wasi: Option<WasiCtx>,
     table: ResourceTable,
+    /// Made when the guest first uses HTTP.
+    egress: Option<Egress>,
     memory: MemoryLimiter,
     shared: Arc<Shared>,
     call: Call,
@@ -124,7 +128,7 @@ pub struct Call {
 impl PluginState {
     pub fn new(shared: Arc<Shared>, call: Call, wasi: Option<WasiCtx>) -> Self {
         let memory = MemoryLimiter { shared: shared.clone(), total: 0, last: 0 };
-        Self { wasi, table: ResourceTable::new(), memory, shared, call }
+        Self { wasi, table: ResourceTable::new(), egress: None, memory, shared, call }
     }
 
     /// A store with every limit set.
@@ -174,6 +178,19 @@ impl PluginState {
             cancel: &self.shared.cancel,
             deadline: self.shared.deadline,
         }
+    }
+
+    /// Asks for uses where the store is out of reach.
+    pub fn access(&self) -> Access {
+        Access::new(&self.call, &self.shared)
+    }
+
+    /// What HTTP requests are sent with, and the resources that the guest holds.
+    pub fn egress(&mut self) -> (&mut Egress, &mut ResourceTable) {
+        self.refresh_grants();
+        let access = self.access();
+        let Self { egress, table, .. } = self;
+        (egress.get_or_insert_with(|| Egress::new(access)), table)
     }
 
     /// Takes over a change of the grants. A folder that is gone or narrower takes every open file with it.

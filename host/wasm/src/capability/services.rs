@@ -7,6 +7,7 @@ use berth_secrets::Desk;
 use super::approvals::{ApprovalDesk, NoApprovals};
 use super::config::{ConfigSource, NoConfig};
 use super::endpoint::{EndpointCaller, NoEndpoints};
+use super::http::HttpOutlet;
 use super::keyvalue::{KeyvalueStore, NoKeyvalue};
 use super::ledger::{Ledger, NoLedger};
 
@@ -19,6 +20,7 @@ pub struct Services {
     pub keyvalue: Arc<dyn KeyvalueStore>,
     pub config: Arc<dyn ConfigSource>,
     pub secrets: Arc<Desk>,
+    pub http: HttpOutlet,
 }
 
 impl Services {
@@ -31,6 +33,7 @@ impl Services {
             keyvalue: Arc::new(NoKeyvalue),
             config: Arc::new(NoConfig),
             secrets: Arc::new(Desk::closed()),
+            http: HttpOutlet::closed(),
         }
     }
 
@@ -66,6 +69,13 @@ impl Services {
     #[must_use]
     pub fn with_keyvalue(mut self, keyvalue: Arc<dyn KeyvalueStore>) -> Self {
         self.keyvalue = keyvalue;
+        self
+    }
+
+    /// The same, with a way out.
+    #[must_use]
+    pub fn with_http(mut self, http: HttpOutlet) -> Self {
+        self.http = http;
         self
     }
 

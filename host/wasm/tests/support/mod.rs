@@ -5,6 +5,7 @@ pub mod core_world;
 pub mod host;
 #[cfg(target_os = "linux")]
 pub mod memory;
+pub mod net;
 pub mod vault;
 
 use std::sync::Arc;

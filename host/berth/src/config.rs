@@ -124,6 +124,12 @@ pub struct Plugins {
     pub stack_bytes: usize,
     /// The largest component that is installed.
     pub component_bytes: usize,
+    /// Instances of plugins that wish for it may be made ahead of their call.
+    pub prewarm: bool,
+    /// Instances of plugins that wish for it may serve several calls of one actor.
+    pub pool: bool,
+    /// Instances that wait for a call, of all plugins.
+    pub max_ready: usize,
     /// Address space of the process that compiles a component.
     pub compile_memory_bytes: u64,
     /// How long it may take; of CPU time twice as long, for it has several threads.
@@ -149,6 +155,9 @@ impl Default for Plugins {
             max_memory_bytes: None,
             stack_bytes: engine::STACK_BYTES,
             component_bytes: engine::COMPONENT_BYTES,
+            prewarm: true,
+            pool: false,
+            max_ready: engine::instances::READY_PER_HOST,
             compile_memory_bytes: engine::compile::MEMORY_BYTES,
             compile_seconds: engine::compile::WALL.as_secs(),
             limits: Wishes::default(),

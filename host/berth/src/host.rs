@@ -14,6 +14,7 @@ use berth_model::run::RunLimits;
 use berth_secrets::{Desk, KeyPlace};
 use berth_store::{DatabaseUrl, SqlStore};
 use berth_wasm::capability::http::HttpOutlet;
+use berth_wasm::call::ready::InstancePolicy;
 use berth_wasm::capability::keyvalue::Quota;
 use berth_wasm::capability::services::Services;
 use berth_wasm::engine::compiler::child::{ChildCompiler, CompileLimits};
@@ -260,6 +261,11 @@ fn engine(config: &Config, data: &DataDir, hidden: Vec<PathBuf>) -> anyhow::Resu
     };
     let compiler = ChildCompiler::this_program(compiling).context("the program of the host is not found")?;
     settings.compiler = Arc::new(compiler);
+    settings.instances = InstancePolicy {
+        prewarm: config.plugins.prewarm,
+        pool: config.plugins.pool,
+        max_ready: config.plugins.max_ready,
+    };
     PluginEngine::new(settings).context("the plugin engine cannot start")
 }
 

@@ -6,6 +6,7 @@ pub mod authorize;
 pub mod meter;
 mod opening;
 pub mod outcome;
+pub mod ready;
 pub mod run;
 pub mod spending;
 pub mod state;

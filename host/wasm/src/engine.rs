@@ -17,6 +17,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use wasmtime::Engine;
 use wasmtime::component::{Component, Linker};
 
+use crate::call::ready::{InstancePolicy, Rooms};
 use crate::call::state::PluginState;
 use crate::error::{CallError, EngineError, LoadError};
 use crate::limits::{self, Limits, Wishes};
@@ -61,6 +62,8 @@ pub struct EngineConfig {
     /// The data folder of the host, without links in its path: no guest sees more of it than its `files/`, whatever
     /// is granted.
     pub private: Option<PathBuf>,
+    /// Which instances may be there before their call, or after it.
+    pub instances: InstancePolicy,
     /// Who compiles components that are not in the cache.
     pub compiler: Arc<dyn Compiler>,
     /// Files of the host outside of its data folder that no guest sees: a key, a database, a configuration. Without links
@@ -93,6 +96,7 @@ impl EngineConfig {
             private: None,
             hidden: Vec::new(),
             memories: None,
+            instances: InstancePolicy::default(),
             compiler: Arc::new(InProcess),
             file_threads: 4,
             clock,
@@ -128,6 +132,8 @@ pub(crate) struct Inner {
     /// What the running calls may still grow to, in MiB.
     memory: Arc<Semaphore>,
     pub files: files_pool::FilesPool,
+    /// Instances at rest.
+    pub rooms: Arc<Rooms>,
     cache: Option<cache::ArtifactCache>,
     compilers: Semaphore,
     allocator: profile::Allocator,
@@ -160,6 +166,7 @@ impl PluginEngine {
                 calls: Arc::new(Semaphore::new(config.concurrent_calls)),
                 memory: Arc::new(Semaphore::new(budget(config.memory_bytes))),
                 files,
+                rooms: Arc::new(Rooms::default()),
                 cache,
                 compilers: Semaphore::new(COMPILERS),
                 allocator,

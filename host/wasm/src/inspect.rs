@@ -180,8 +180,10 @@ fn check_wishes(manifest: &Manifest, report: &mut Inspection) -> Result<(), Inst
                 .push(format!("the manifest asks for `{name}`, which the component does not import"));
         }
     }
-    if manifest.instances != Instances::Fresh {
-        report.warnings.push("every call gets a fresh instance: other `instances` are for later".to_owned());
+    if manifest.instances == Instances::Actor {
+        report
+            .warnings
+            .push("`instances = \"actor\"` is for channels: every call gets a fresh instance".to_owned());
     }
     Ok(())
 }

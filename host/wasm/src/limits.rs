@@ -5,6 +5,7 @@
 
 pub mod compile;
 pub mod component;
+pub mod instances;
 
 use std::num::NonZeroU64;
 use std::time::Duration;

@@ -11,6 +11,7 @@ use tokio::sync::Semaphore;
 use wasmtime::component::types::ComponentItem;
 use wasmtime::component::{Component, ComponentExportIndex, InstancePre};
 
+use crate::call::ready::{self, Mode, Ready};
 use crate::call::run::{self, Work};
 use crate::call::state::PluginState;
 use crate::call::{CallOutcome, ToolInvocation};
@@ -66,6 +67,9 @@ pub(crate) struct Loaded {
     requests: Arc<Vec<Request>>,
     described: Vec<ToolDescription>,
     recent: Mutex<VecDeque<LogLine>>,
+    /// How calls get their instance.
+    pub mode: Mode,
+    pub ready: Ready,
 }
 
 enum Prepared {
@@ -92,6 +96,7 @@ impl LoadedPlugin {
             tools.insert(tool.key(), Prepared::of(&component, tool)?);
         }
         let limits = engine.limits(&spec.manifest.wishes);
+        let mode = engine.inner.config.instances.mode(spec.manifest.instances);
         Ok(Self {
             inner: Arc::new(Loaded {
                 calls: Arc::new(Semaphore::new(limits.concurrent_calls)),
@@ -105,6 +110,8 @@ impl LoadedPlugin {
                 manifest: spec.manifest,
                 described: spec.tools,
                 recent: Mutex::new(VecDeque::new()),
+                mode,
+                ready: Ready::default(),
                 engine,
             }),
         })
@@ -150,6 +157,18 @@ impl LoadedPlugin {
         hint.and_then(|hint| hint.timeout).unwrap_or(wall).min(wall)
     }
 
+    /// Instances that wait for a call.
+    pub fn at_rest(&self) -> usize {
+        self.inner.ready.count()
+    }
+
+    /// Makes the instances that are to wait for a call, for a plugin that has such; calls do so by themselves.
+    pub async fn prewarm(&self) {
+        if self.inner.mode != Mode::Fresh {
+            ready::refill(&self.inner).await;
+        }
+    }
+
     /// What the plugin printed lately, oldest first.
     pub fn recent_logs(&self) -> Vec<LogLine> {
         self.inner.recent().iter().cloned().collect()
@@ -189,7 +208,7 @@ impl LoadedPlugin {
         Self::prepare(self.inner.engine.clone(), self.inner.pre.component().clone(), spec)
     }
 
-    /// Runs one tool in a fresh instance.
+    /// Runs one tool in an instance of its own, or as plugin and operator want it: see [`crate::call::ready`].
     ///
     /// Ends within the limits of the plugin and the time-out of the call, whatever the guest does. Cancel-safe:
     /// dropping the future stops the guest at once, `cancel` gives it a second to return.

@@ -122,6 +122,24 @@ pub const KEYS: &[Key] = &[
         value: |config| json!(config.plugins.component_bytes),
     },
     Key {
+        name: "plugins.prewarm",
+        variable: None,
+        about: "instances of plugins that wish for it may be made ahead of their call",
+        value: |config| json!(config.plugins.prewarm),
+    },
+    Key {
+        name: "plugins.pool",
+        variable: None,
+        about: "instances of plugins that wish for it may serve several calls of one actor",
+        value: |config| json!(config.plugins.pool),
+    },
+    Key {
+        name: "plugins.max_ready",
+        variable: None,
+        about: "instances that wait for a call, of all plugins",
+        value: |config| json!(config.plugins.max_ready),
+    },
+    Key {
         name: "plugins.compile_memory_bytes",
         variable: None,
         about: "address space of the process that compiles a component",

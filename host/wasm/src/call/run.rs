@@ -12,11 +12,12 @@ use serde_json::Value;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio_util::sync::CancellationToken;
 use wasmtime::component::{ComponentExportIndex, ResourceTableError, Val};
-use wasmtime::{Store, Trap, WasmBacktrace};
+use wasmtime::{Trap, WasmBacktrace};
 use wasmtime_wasi::{FsPerms, I32Exit, WasiCtx};
 
 use super::meter::{Meter, Metered};
 use super::opening::{self, Opening};
+use super::ready::{self, Mode, Owner, Place};
 use super::state::{self, Call, PluginState, Shared, Stop};
 use super::{CallOutcome, Receipt, ToolInvocation};
 use crate::capability::files::{self, Access, Folder};
@@ -108,6 +109,8 @@ async fn execute(
     let ledger = invocation.services.ledger.clone();
     let wasi = if folders.is_empty() { None } else { Some(with_folders(&shared, &folders, &engine.config)?) };
     let call_id = invocation.context.call;
+    let mode = if folders.is_empty() { plugin.mode } else { Mode::Fresh };
+    let owner = Owner::of(&invocation.context, &view);
     let call = Call {
         context: Arc::new(invocation.context),
         grants: view,
@@ -119,11 +122,19 @@ async fn execute(
         clock: engine.config.clock.clone(),
     };
 
-    let ended = {
-        let mut store = PluginState::new(shared.clone(), call, wasi)
+    let at_rest = if mode == Mode::Fresh { None } else { plugin.ready.take(&owner) };
+    let mut place = match at_rest {
+        Some(mut place) => {
+            PluginState::begin(&mut place.store, shared.clone(), call);
+            place
+        }
+        None => PluginState::new(shared.clone(), call, wasi)
             .into_store(&engine.engine)
-            .map_err(|error| failed(&error, &plugin, &shared, wall))?;
-        let mut guest = pin!(serve(&plugin, &mut store, work));
+            .map(Place::new)
+            .map_err(|error| failed(&error, &plugin, &shared, wall))?,
+    };
+    let ended = {
+        let mut guest = pin!(serve(&plugin, &mut place, work));
         let metered = Metered { meter: &shared.meter, inner: guest.as_mut() };
         tokio::select! {
             biased;
@@ -136,6 +147,16 @@ async fn execute(
     let again = shared.asking.trail().finish();
     if !again.is_empty() {
         ledger.recount(again).await;
+    }
+
+    let is_clean = matches!(ended, Ended::Answered(Ok(_))) && !invocation.cancel.is_cancelled();
+    if mode == Mode::Pool && is_clean {
+        ready::park(&plugin, place, owner);
+    } else {
+        drop(place);
+    }
+    if mode != Mode::Fresh {
+        ready::refill_later(&plugin);
     }
 
     let (lines, dropped) = shared.logs.finish();
@@ -171,8 +192,16 @@ enum Ended {
     Cancelled,
 }
 
-async fn serve(plugin: &Loaded, store: &mut Store<PluginState>, work: Work) -> wasmtime::Result<Answer> {
-    let instance = plugin.pre.instantiate_async(&mut *store).await?;
+async fn serve(plugin: &Loaded, place: &mut Place, work: Work) -> wasmtime::Result<Answer> {
+    let instance = match place.instance {
+        Some(instance) => instance,
+        None => {
+            let instance = plugin.pre.instantiate_async(&mut place.store).await?;
+            place.filled(instance);
+            instance
+        }
+    };
+    let store = &mut place.store;
     match work {
         Work::Typed { function, shape, params } => {
             let Some(function) = instance.get_func(&mut *store, function) else {

@@ -156,6 +156,26 @@ impl PluginState {
         Ok(store)
     }
 
+    /// Gives a store at rest to a call: all that belongs to a call is that of the new one, but what the guest has in its
+    /// memories.
+    pub fn begin(store: &mut Store<Self>, shared: Arc<Shared>, call: Call) {
+        let (handles, hostcall_bytes) = (shared.limits.handles, shared.limits.hostcall_bytes);
+        let state = store.data_mut();
+        let total = state.memory.total;
+        shared.peak_memory.store(total as u64, Ordering::Relaxed);
+        *state = Self::new(shared, call, None);
+        state.memory.total = total;
+        state.table.set_max_capacity(handles);
+        store.set_hostcall_fuel(hostcall_bytes);
+        // Counted from now: the clock has gone on while the store was at rest.
+        store.set_epoch_deadline(1);
+    }
+
+    /// Bytes of all memories.
+    pub fn memory_bytes(&self) -> usize {
+        self.memory.total
+    }
+
     pub fn call_context(&self) -> &Arc<CallContext> {
         &self.call.context
     }

@@ -19,3 +19,23 @@ pub struct CallContext {
     pub idempotency_key: String,
     pub meta: Vec<(String, String)>,
 }
+
+impl CallContext {
+    /// Of an instance that is made before anybody calls it.
+    pub fn of_nobody() -> Self {
+        let nobody = uuid::Uuid::nil();
+        Self {
+            call: CallId::from_uuid(nobody),
+            operation: OperationId::from_uuid(nobody),
+            run: None,
+            thread: None,
+            session: None,
+            workspace: WorkspaceId::fixed("none"),
+            actor: ActorId::fixed("system:host"),
+            locale: String::new(),
+            dry_run: true,
+            idempotency_key: String::new(),
+            meta: Vec::new(),
+        }
+    }
+}

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
+use berth_broker::{Broker, BrokerParts};
 use berth_core::port::store::StoreError;
 use berth_core::{Core, CoreConfig, Ports};
 use berth_http::{AccessToken, HttpConfig, HttpState, ServeConfig};
@@ -12,6 +13,7 @@ use berth_hub::{Hub, HubConfig, Links};
 use berth_model::run::RunLimits;
 use berth_secrets::{Desk, KeyPlace};
 use berth_store::{DatabaseUrl, SqlStore};
+use berth_wasm::capability::http::HttpOutlet;
 use berth_wasm::capability::keyvalue::Quota;
 use berth_wasm::capability::services::Services;
 use berth_wasm::engine::compiler::child::{ChildCompiler, CompileLimits};
@@ -93,7 +95,8 @@ impl Host {
                 .with_endpoints(endpoints.clone())
                 .with_keyvalue(Arc::new(StoredKeyvalue::new(store.clone(), clock.clone(), quota(&config))))
                 .with_config(Arc::new(plugin_settings(&config)))
-                .with_secrets(Arc::new(Desk::new(vault.clone()))),
+                .with_secrets(Arc::new(Desk::new(vault.clone())))
+                .with_http(HttpOutlet::new(Broker::new(BrokerParts::system()))),
         });
         let loading = plugins.begin().await.map_err(anyhow::Error::from)?;
         let ports = Ports {

@@ -235,5 +235,7 @@ pub(crate) fn domain(name: &str) -> Result<String, TargetError> {
     Ok(name.to_owned())
 }
 
+// Beside this file: a folder called `target` is what builds write to.
 #[cfg(test)]
+#[path = "target_tests.rs"]
 mod tests;

@@ -1,5 +1,6 @@
 //! One call of a tool: a fresh store, the limits around it, and what came of it.
 
+pub mod access;
 pub mod meter;
 pub mod outcome;
 pub mod run;

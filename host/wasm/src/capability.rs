@@ -8,6 +8,7 @@ pub mod diff;
 pub mod endpoint;
 pub mod files;
 pub mod grants;
+pub mod http;
 pub mod keyvalue;
 pub mod limit;
 pub mod logs;
@@ -122,7 +123,10 @@ impl Capability {
 
     /// Whether this version can serve it.
     pub const fn is_available(self) -> bool {
-        matches!(self, Self::Files | Self::Endpoint | Self::Secret | Self::Keyvalue | Self::Config)
+        matches!(
+            self,
+            Self::Files | Self::Endpoint | Self::Http | Self::Secret | Self::Keyvalue | Self::Config
+        )
     }
 }
 
@@ -160,7 +164,9 @@ pub fn classify(import: &str) -> ImportKind {
             "inbound" => ImportKind::Needs(Capability::Channel),
             _ => ImportKind::Unknown,
         },
-        ("wasi:http", _) => ImportKind::Needs(Capability::Http),
+        ("wasi:http", Some((0, 2))) if stable && ["types", "outgoing-handler"].contains(&interface) => {
+            ImportKind::Needs(Capability::Http)
+        }
         ("wasi:keyvalue", _) if DRAFTS.contains(&import) => ImportKind::Needs(Capability::Keyvalue),
         ("wasi:config" | "wasi:logging", _) if DRAFTS.contains(&import) => ImportKind::Base,
         ("wasi:sockets", Some((0, 2))) if stable && SOCKETS.contains(&interface) => ImportKind::Wall,
@@ -184,6 +190,7 @@ pub fn granted_scope(view: &grants::GrantView, capability: Capability, wanted: &
             folder.is_some_and(|folder| !writes || folder.access == files::Access::ReadWrite)
         }
         Capability::Endpoint => endpoint::check(view, wanted),
+        Capability::Http => http::check(view, wanted),
         Capability::Keyvalue => keyvalue::asked(wanted).is_some_and(|(bucket, way)| {
             view.decide(capability, wanted.clone(), |scope| keyvalue::covers(scope, &bucket, way)).is_ok()
         }),
@@ -250,6 +257,8 @@ mod tests {
         assert_eq!(classify("wasi:config/store@0.2.0-rc.1"), ImportKind::Base);
         assert_eq!(classify("wasi:logging/logging"), ImportKind::Base);
         for unknown in [
+            "wasi:http/incoming-handler@0.2.0",
+            "wasi:http/types@0.3.0",
             "wasi:keyvalue/store@0.2.0",
             "wasi:keyvalue/store",
             "wasi:keyvalue/watcher@0.2.0-draft2",

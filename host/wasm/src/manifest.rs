@@ -13,7 +13,7 @@ use toml::Spanned;
 use crate::capability::config::BadSchema;
 use crate::capability::grants::Request;
 use crate::capability::limit::Limit;
-use crate::capability::{Capability, endpoint, files, keyvalue, secret};
+use crate::capability::{Capability, endpoint, files, http, keyvalue, secret};
 use crate::limits::Wishes;
 use crate::tool::snake;
 
@@ -241,6 +241,7 @@ impl Reader<'_> {
         let checked = match capability {
             Capability::Files => files::check_request(&scope),
             Capability::Endpoint => endpoint::check_scope(&scope),
+            Capability::Http => http::check_request(&scope),
             Capability::Keyvalue => keyvalue::check_scope(&scope),
             Capability::Secret => secret::check_scope(&scope),
             _ => Ok(()),

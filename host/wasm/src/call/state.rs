@@ -10,6 +10,7 @@ use wasmtime::component::ResourceTable;
 use wasmtime::{ResourceLimiter, Store, UpdateDeadline};
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 
+use super::access::Access;
 use super::meter::Meter;
 use super::spending::Spending;
 use crate::capability::context::CallContext;
@@ -20,6 +21,7 @@ use crate::capability::progress::ProgressSink;
 use crate::capability::services::Services;
 use crate::capability::{Capability, CapabilityError};
 use crate::limits::{self, Limits};
+use crate::wit::wasi::http::{Egress, Egressing};
 use crate::wit::wasi::stdio::Output;
 
 /// Why the host ended a guest.
@@ -98,6 +100,8 @@ pub struct PluginState {
     /// Made when the guest first uses WASI, unless the call has folders.
     wasi: Option<WasiCtx>,
     table: ResourceTable,
+    /// Made when the guest first uses HTTP.
+    egress: Option<Egress>,
     memory: MemoryLimiter,
     shared: Arc<Shared>,
     call: Call,
@@ -118,7 +122,7 @@ pub struct Call {
 impl PluginState {
     pub fn new(shared: Arc<Shared>, call: Call, wasi: Option<WasiCtx>) -> Self {
         let memory = MemoryLimiter { shared: shared.clone(), total: 0, last: 0 };
-        Self { wasi, table: ResourceTable::new(), memory, shared, call }
+        Self { wasi, table: ResourceTable::new(), egress: None, memory, shared, call }
     }
 
     /// A store with every limit set.
@@ -166,7 +170,33 @@ impl PluginState {
         wanted: Value,
         covers: impl Fn(&Value) -> bool + Send,
     ) -> Result<(), CapabilityError> {
-        Ok(self.grants().decide(capability, wanted, covers)?)
+        let view = self.grants();
+        self.access().authorize(&view, capability, wanted, covers).await
+    }
+
+    /// Asks for uses where the store is out of reach.
+    pub fn access(&self) -> Access {
+        Access::new(self.call.source.clone(), self.call.clock.clone())
+    }
+
+    /// What HTTP requests are sent with, and the resources that the guest holds.
+    pub fn egress(&mut self) -> (&mut Egress, &mut ResourceTable) {
+        self.refresh_grants();
+        let access = self.access();
+        let Self { shared, call, egress, table, .. } = self;
+        let egress = egress.get_or_insert_with(|| {
+            Egress::new(Egressing {
+                access,
+                outlet: call.services.http.clone(),
+                secrets: call.services.secrets.clone(),
+                call: call.context.clone(),
+                logs: shared.logs.clone(),
+                spending: shared.spending.clone(),
+                deadline: shared.deadline,
+                cancel: shared.cancel.clone(),
+            })
+        });
+        (egress, table)
     }
 
     /// Takes over a change of the grants. A folder that is gone or narrower takes every open file with it.

@@ -63,6 +63,8 @@ pub struct GrantView {
     plugin: String,
     requests: Arc<Vec<Request>>,
     entries: Vec<Entry>,
+    /// Grants that count no more because they are used up.
+    spent: Vec<Granted>,
     ceilings: Vec<Ceiling>,
     is_inert: bool,
     next_change: Option<Timestamp>,
@@ -153,6 +155,7 @@ impl GrantView {
             plugin: plugin.to_owned(),
             requests: Arc::new(requests),
             entries,
+            spent: Vec::new(),
             ceilings: Vec::new(),
             is_inert: false,
             next_change: None,
@@ -212,6 +215,17 @@ impl GrantView {
     pub fn ceiling(&self, capability: Capability, is_write: bool) -> Permission {
         let over = self.ceilings.iter().filter(|ceiling| ceiling.concerns(capability, is_write));
         over.map(|ceiling| ceiling.most).min().unwrap_or(Permission::Allowed)
+    }
+
+    /// Whether a use that was allowed may go on, such as the reading of an answer: nothing refuses it by now, and a grant
+    /// still covers it, even one that it has used up.
+    pub fn goes_on(&self, capability: Capability, wanted: &Value, covers: impl Fn(&Value) -> bool) -> bool {
+        let fits = |grant: &&Granted| grant.capability == capability && covers(&grant.scope);
+        let live: Vec<&Granted> = self.grants(capability).filter(fits).collect();
+        let is_open =
+            !self.is_inert && self.ceiling(capability, capability.is_write(wanted)) != Permission::Denied;
+        let is_refused = live.iter().any(|grant| grant.mode == GrantMode::Deny);
+        is_open && !is_refused && (!live.is_empty() || self.spent.iter().any(|grant| fits(&grant)))
     }
 
     /// The bounds of a use that `covers` recognises: what manifest and grants both allow, each the most that one of

@@ -6,6 +6,7 @@ use berth_secrets::Desk;
 
 use super::config::{ConfigSource, NoConfig};
 use super::endpoint::{EndpointCaller, NoEndpoints};
+use super::http::HttpOutlet;
 use super::keyvalue::{KeyvalueStore, NoKeyvalue};
 
 /// The ports of the capabilities. Cheap to clone; a test puts a fake in the place of one.
@@ -15,6 +16,7 @@ pub struct Services {
     pub keyvalue: Arc<dyn KeyvalueStore>,
     pub config: Arc<dyn ConfigSource>,
     pub secrets: Arc<Desk>,
+    pub http: HttpOutlet,
 }
 
 impl Services {
@@ -25,6 +27,7 @@ impl Services {
             keyvalue: Arc::new(NoKeyvalue),
             config: Arc::new(NoConfig),
             secrets: Arc::new(Desk::closed()),
+            http: HttpOutlet::closed(),
         }
     }
 
@@ -46,6 +49,13 @@ impl Services {
     #[must_use]
     pub fn with_keyvalue(mut self, keyvalue: Arc<dyn KeyvalueStore>) -> Self {
         self.keyvalue = keyvalue;
+        self
+    }
+
+    /// The same, with a way out.
+    #[must_use]
+    pub fn with_http(mut self, http: HttpOutlet) -> Self {
+        self.http = http;
         self
     }
 

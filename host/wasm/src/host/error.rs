@@ -32,6 +32,8 @@ pub enum HostError {
     Package { path: String, message: String },
     #[error("the schema of the settings is not right: {message}")]
     ConfigSchema { message: String },
+    #[error("the manifest names the private {}, which a grant of the operator has to name before the install: {hint}", hosts.join(", "))]
+    PrivateTarget { hosts: Vec<String>, hint: String },
     #[error("plugin.toml was packed with the component {packed}, this one is {found}")]
     Digest { packed: String, found: String },
     #[error("the component could not be kept in the data folder")]
@@ -82,6 +84,7 @@ impl HostError {
             Self::Tools(_) => "PLUGIN_TOOL_GONE",
             Self::Package { .. } => "PLUGIN_PACKAGE_UNREADABLE",
             Self::ConfigSchema { .. } => "CONFIG_SCHEMA_INVALID",
+            Self::PrivateTarget { .. } => "MANIFEST_PRIVATE_TARGET",
             Self::Digest { .. } => "PLUGIN_PACKAGE_DIGEST",
             Self::Folder { .. } => "PLUGIN_DATA_FOLDER",
             Self::NotFound { .. } => "PLUGIN_NOT_FOUND",

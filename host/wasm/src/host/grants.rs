@@ -9,7 +9,8 @@ use serde_json::Value;
 use super::{HostError, PluginHost};
 use crate::capability::grants::Ceiling;
 use crate::capability::limit::Limit;
-use crate::capability::{Capability, endpoint, files, keyvalue, secret};
+use crate::capability::{Capability, endpoint, files, http, keyvalue, secret};
+use crate::manifest::Manifest;
 
 impl PluginHost {
     /// Stores a grant; calls in flight see it at their next host call.
@@ -26,6 +27,7 @@ impl PluginHost {
                 files::check_grant(&new.scope).and_then(|()| self.check_host(&new.scope))
             }
             (Capability::Endpoint, _) => endpoint::check_scope(&new.scope),
+            (Capability::Http, _) => http::check_grant(&new.scope),
             (Capability::Keyvalue, _) => keyvalue::check_scope(&new.scope),
             (Capability::Secret, _) => secret::check_scope(&new.scope),
             _ if new.scope.is_object() => Ok(()),
@@ -58,6 +60,31 @@ impl PluginHost {
     /// Bounds every grant from now on, those of calls in flight too; in place of the ceilings before.
     pub fn set_ceilings(&self, ceilings: Vec<Ceiling>) {
         self.registry.set_ceilings(ceilings);
+    }
+
+    /// Refuses a manifest that names private hosts, unless live grants name them too.
+    pub(super) async fn check_private(&self, manifest: &Manifest) -> Result<(), HostError> {
+        let asked = manifest.requests.iter().filter(|request| request.capability == Capability::Http);
+        let scopes: Vec<&Value> = asked.map(|request| &request.scope).collect();
+        if scopes.iter().all(|scope| http::private(scope, &[]).is_empty()) {
+            return Ok(());
+        }
+        let id = PluginId::new(&manifest.id)?;
+        let now = self.parts.clock.now();
+        let grants = self.parts.store.read().await?.list_grants(Some(&id)).await?;
+        let named: Vec<&Value> = grants
+            .iter()
+            .filter(|grant| grant.capability == Capability::Http.as_str() && grant.is_live(now))
+            .filter(|grant| grant.mode != GrantMode::Deny)
+            .map(|grant| &grant.scope)
+            .collect();
+        let hosts: Vec<String> = scopes.iter().flat_map(|scope| http::private(scope, &named)).collect();
+        if hosts.is_empty() {
+            return Ok(());
+        }
+        let scope = serde_json::json!({ "hosts": hosts });
+        let hint = format!("berth plugin grant {id} http --scope '{scope}'");
+        Err(HostError::PrivateTarget { hosts, hint })
     }
 
     /// Refuses a folder that would show a guest the token and the database of the host.

@@ -60,7 +60,7 @@ impl PluginHost {
         if bytes > limit {
             return Err(InstallError::TooLarge { bytes, limit }.into());
         }
-        tokio::task::spawn_blocking(move || {
+        let read = tokio::task::spawn_blocking(move || {
             let mut manifest = Manifest::parse(&package.manifest)?;
             if let Some(text) = &package.config_schema {
                 manifest = manifest.with_secrets_of(&config_schema(text)?)?;
@@ -72,9 +72,10 @@ impl PluginHost {
                 return Err(HostError::Digest { packed: packed.clone(), found: inspection.digest });
             }
             Ok((Arc::new(manifest), inspection))
-        })
-        .await
-        .map_err(|_| HostError::Inspector)?
+        });
+        let (manifest, inspection) = read.await.map_err(|_| HostError::Inspector)??;
+        self.check_private(&manifest).await?;
+        Ok((manifest, inspection))
     }
 
     /// Installs a package, or makes it the next generation of the plugin of its id: see [`Assent::Wanted`].

@@ -16,6 +16,7 @@ use berth_secrets::Desk;
 use berth_wasm::capability::CapabilityError;
 use berth_wasm::capability::context::CallContext;
 use berth_wasm::capability::endpoint::{EndpointCaller, EndpointInfo};
+use berth_wasm::capability::http::HttpOutlet;
 use berth_wasm::capability::keyvalue::Quota;
 use berth_wasm::capability::services::Services;
 use berth_wasm::engine::compiler::{Compiler, InProcess};
@@ -29,6 +30,7 @@ use serde_json::{Value, json};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
+use super::net::Net;
 use super::{StoppedClock, config, vault};
 
 /// Longer than any call of a test takes on a busy machine.
@@ -104,6 +106,7 @@ pub struct Harness {
     accepted: Arc<Semaphore>,
     heard: Arc<Semaphore>,
     gate: Arc<Semaphore>,
+    pub net: Net,
 }
 
 impl Harness {
@@ -144,8 +147,9 @@ impl Harness {
         let heard = Arc::new(Semaphore::new(0));
         let gate = Arc::new(Semaphore::new(0));
         let desk = vault::desk(store.clone(), folder.path());
-        let host = host(settings, folder.path(), &store, &desk, &heard, &gate, life.clone());
-        Self { host, store, folder, desk, life, accepted: Arc::new(Semaphore::new(0)), heard, gate }
+        let net = Net::default();
+        let host = host(settings, folder.path(), &store, &desk, &heard, &gate, life.clone(), &net);
+        Self { net, host, store, folder, desk, life, accepted: Arc::new(Semaphore::new(0)), heard, gate }
     }
 
     /// A second process over the same store and folder.
@@ -158,7 +162,8 @@ impl Harness {
     /// A second process over the same store and folder that has not begun to load anything.
     pub fn other(&self, life: Life, compiler: Arc<dyn Compiler>) -> Arc<PluginHost> {
         let settings = EngineConfig { compiler, ..config() };
-        host(settings, self.folder.path(), &self.store, &self.desk, &self.heard, &self.gate, life)
+        let (folder, net) = (self.folder.path(), &self.net);
+        host(settings, folder, &self.store, &self.desk, &self.heard, &self.gate, life, net)
     }
 
     /// Calls a tool of another process over the same store.
@@ -233,6 +238,18 @@ impl Harness {
         tokio::spawn(async move { call(&host, &tool, arguments, accepted).await })
     }
 
+    /// The same, with what ends it early.
+    pub fn spawn_cancellable(
+        &self,
+        tool: &str,
+        arguments: Value,
+    ) -> (CancellationToken, tokio::task::JoinHandle<Result<ToolOutcome, ToolFailure>>) {
+        let cancel = CancellationToken::new();
+        let (host, tool, accepted) = (self.host.clone(), tool.to_owned(), self.accepted.clone());
+        let with = cancel.clone();
+        (cancel, tokio::spawn(async move { call_until(&host, &tool, arguments, accepted, with).await }))
+    }
+
     /// Waits until so many more calls have reached their plugin.
     pub async fn until_accepted(&self, calls: u32) {
         self.accepted.acquire_many(calls).await.unwrap().forget();
@@ -276,6 +293,7 @@ fn host(
     heard: &Arc<Semaphore>,
     gate: &Arc<Semaphore>,
     life: Life,
+    net: &Net,
 ) -> Arc<PluginHost> {
     let cache = Some(folder.join("compiled"));
     let private = Some(folder.canonicalize().unwrap());
@@ -289,7 +307,8 @@ fn host(
             .with_endpoints(Arc::new(Pi { heard: heard.clone(), gate: gate.clone() }))
             .with_keyvalue(Arc::new(StoredKeyvalue::new(store.clone(), Arc::new(StoppedClock), QUOTA)))
             .with_config(Arc::new(OperatorConfig::new(plugin_settings())))
-            .with_secrets(desk.clone()),
+            .with_secrets(desk.clone())
+            .with_http(HttpOutlet::new(net.broker())),
     };
     PluginHost::with_life(parts, life)
 }
@@ -299,6 +318,16 @@ async fn call(
     tool: &str,
     arguments: Value,
     accepted: Arc<Semaphore>,
+) -> Result<ToolOutcome, ToolFailure> {
+    call_until(host, tool, arguments, accepted, CancellationToken::new()).await
+}
+
+async fn call_until(
+    host: &PluginHost,
+    tool: &str,
+    arguments: Value,
+    accepted: Arc<Semaphore>,
+    cancel: CancellationToken,
 ) -> Result<ToolOutcome, ToolFailure> {
     let catalogue = host.catalogue();
     let spec = catalogue.iter().find(|spec| spec.name.as_str() == tool);
@@ -317,7 +346,7 @@ async fn call(
         arguments,
         timeout: PATIENCE,
         idempotency_key: String::new(),
-        cancel: CancellationToken::new(),
+        cancel,
         progress: Arc::new(Accepted(accepted)),
     };
     host.call(plugin, call).await

@@ -4,6 +4,7 @@
 pub mod host;
 #[cfg(target_os = "linux")]
 pub mod memory;
+pub mod net;
 pub mod vault;
 
 use std::sync::Arc;

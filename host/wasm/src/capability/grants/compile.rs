@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use berth_model::plugin::{DigestRule, Grant};
+use berth_model::plugin::{DigestRule, Grant, GrantState};
 use berth_model::{OperationId, Origin, RunId, Timestamp, WorkspaceId};
 
 use super::policy::Ceiling;
@@ -70,15 +70,19 @@ impl GrantView {
     ) -> Self {
         let mut next_change: Option<Timestamp> = None;
         let mut entries = Vec::new();
+        let mut spent = Vec::new();
         for grant in grants.iter().filter(|grant| subject.is_meant_by(grant)) {
             if let Some(change) = grant.next_change(now) {
                 next_change = Some(next_change.map_or(change, |next| next.min(change)));
             }
             let refuses = grant.mode == berth_model::plugin::GrantMode::Deny;
-            let Some(capability) = Capability::lookup(&grant.capability).filter(|_| grant.is_live(now))
-            else {
+            let Some(capability) = Capability::lookup(&grant.capability) else { continue };
+            if grant.state(now) == GrantState::UsedUp && !refuses {
+                spent.push(Granted { capability, scope: grant.scope.clone(), mode: grant.mode });
+            }
+            if !grant.is_live(now) {
                 continue;
-            };
+            }
             let limit = match Limit::parse(capability, &grant.limit) {
                 Ok(limit) => limit,
                 Err(_) if refuses => Limit::default(),
@@ -103,6 +107,7 @@ impl GrantView {
             plugin: subject.plugin.to_owned(),
             requests,
             entries,
+            spent,
             ceilings,
             is_inert: !subject.is_approved,
             next_change,

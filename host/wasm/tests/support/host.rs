@@ -148,7 +148,8 @@ impl Harness {
         let gate = Arc::new(Semaphore::new(0));
         let desk = vault::desk(store.clone(), folder.path());
         let net = Net::default();
-        let host = host(settings, folder.path(), &store, &desk, &heard, &gate, life.clone(), &net);
+        let pi = Pi { heard: heard.clone(), gate: gate.clone() };
+        let host = host(settings, folder.path(), &store, &desk, pi, life.clone(), &net);
         Self { net, host, store, folder, desk, life, accepted: Arc::new(Semaphore::new(0)), heard, gate }
     }
 
@@ -163,7 +164,8 @@ impl Harness {
     pub fn other(&self, life: Life, compiler: Arc<dyn Compiler>) -> Arc<PluginHost> {
         let settings = EngineConfig { compiler, ..config() };
         let (folder, net) = (self.folder.path(), &self.net);
-        host(settings, folder, &self.store, &self.desk, &self.heard, &self.gate, life, net)
+        let pi = Pi { heard: self.heard.clone(), gate: self.gate.clone() };
+        host(settings, folder, &self.store, &self.desk, pi, life, net)
     }
 
     /// Calls a tool of another process over the same store.
@@ -290,8 +292,7 @@ fn host(
     folder: &Path,
     store: &Arc<berth_store::SqlStore>,
     desk: &Arc<Desk>,
-    heard: &Arc<Semaphore>,
-    gate: &Arc<Semaphore>,
+    pi: Pi,
     life: Life,
     net: &Net,
 ) -> Arc<PluginHost> {
@@ -304,7 +305,7 @@ fn host(
         ids: Arc::new(Counted::default()),
         folder: folder.join("components"),
         services: Services::none()
-            .with_endpoints(Arc::new(Pi { heard: heard.clone(), gate: gate.clone() }))
+            .with_endpoints(Arc::new(pi))
             .with_keyvalue(Arc::new(StoredKeyvalue::new(store.clone(), Arc::new(StoppedClock), QUOTA)))
             .with_config(Arc::new(OperatorConfig::new(plugin_settings())))
             .with_secrets(desk.clone())

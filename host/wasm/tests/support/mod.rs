@@ -1,6 +1,8 @@
 //! The harness of the engine's stories: an engine, plugins made of text, calls.
 #![allow(dead_code, clippy::unwrap_used)]
 
+#[cfg(target_os = "linux")]
+pub mod echo;
 pub mod host;
 #[cfg(target_os = "linux")]
 pub mod memory;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use berth_broker::{Bounds, BrokerError, Caller, Phase, Receipt, Receipts, Timeouts};
+use berth_broker::{Bounds, Broker, BrokerError, Caller, Phase, Receipt, Receipts, Timeouts};
 use berth_secrets::Desk;
 use http_body_util::BodyExt as _;
 use tokio_util::sync::CancellationToken;
@@ -92,6 +92,13 @@ impl Egress {
         let mut context = WasiHttpCtx::new();
         context.set_field_size_limit(FIELDS_BYTES);
         Self { context, hooks: Hooks(egressing) }
+    }
+}
+
+impl Egress {
+    /// What a request of the host's own, made for this call, is sent with.
+    pub fn caller(&self) -> (Broker, Caller) {
+        (self.hooks.0.outlet.broker.clone(), self.hooks.caller(None))
     }
 }
 

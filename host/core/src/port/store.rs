@@ -8,6 +8,7 @@
 mod audit;
 mod generation;
 mod grant;
+mod channel;
 mod keyvalue;
 mod secret;
 
@@ -31,6 +32,7 @@ use berth_model::{
 pub use audit::{AuditFilter, AuditRepo};
 pub use generation::GenerationRepo;
 pub use grant::GrantRepo;
+pub use channel::ChannelRepo;
 pub use keyvalue::{KeysFrom, KeyvaluePair, KeyvalueRepo, KeyvalueSpace, KeyvalueUsage};
 pub use secret::SecretRepo;
 
@@ -108,6 +110,7 @@ pub trait Tx:
     + AuditRepo
     + SecretRepo
     + GenerationRepo
+    + ChannelRepo
     + Send
 {
     async fn commit(self: Box<Self>) -> Result<(), StoreError>;
@@ -364,7 +367,8 @@ pub trait DeliveryRepo {
         now: Timestamp,
         limit: u32,
     ) -> Result<Vec<Delivery>, StoreError>;
-    /// Returns `sending` ones to `retry`; for the start after a crash.
+    /// Returns `sending` ones to `retry`, but not those of channels, which ask what became of them; for the start after a
+    /// crash.
     async fn release_deliveries(&mut self, now: Timestamp) -> Result<u64, StoreError>;
 }
 

@@ -5,6 +5,7 @@ pub mod authorize;
 pub mod meter;
 mod opening;
 pub mod outcome;
+pub(crate) mod resident;
 pub mod run;
 pub mod spending;
 pub mod state;

@@ -9,6 +9,7 @@ pub mod diff;
 pub mod endpoint;
 pub mod files;
 pub mod grants;
+pub mod inbound;
 pub mod keyvalue;
 pub mod ledger;
 pub mod limit;
@@ -17,6 +18,7 @@ pub mod progress;
 pub mod secret;
 pub mod services;
 pub mod text;
+pub mod websocket;
 
 use serde_json::Value;
 
@@ -124,7 +126,16 @@ impl Capability {
 
     /// Whether this version can serve it.
     pub const fn is_available(self) -> bool {
-        matches!(self, Self::Files | Self::Endpoint | Self::Secret | Self::Keyvalue | Self::Config)
+        matches!(
+            self,
+            Self::Files
+                | Self::Endpoint
+                | Self::Secret
+                | Self::Keyvalue
+                | Self::Config
+                | Self::Channel
+                | Self::Websocket
+        )
     }
 }
 

@@ -6,9 +6,9 @@
 //! [`StoreError::DiskFull`]) or on a row that no version of ours writes ([`StoreError::Inconsistent`]).
 
 mod audit;
+mod channel;
 mod generation;
 mod grant;
-mod channel;
 mod keyvalue;
 mod secret;
 
@@ -30,9 +30,9 @@ use berth_model::{
 };
 
 pub use audit::{AuditFilter, AuditRepo};
+pub use channel::ChannelRepo;
 pub use generation::GenerationRepo;
 pub use grant::GrantRepo;
-pub use channel::ChannelRepo;
 pub use keyvalue::{KeysFrom, KeyvaluePair, KeyvalueRepo, KeyvalueSpace, KeyvalueUsage};
 pub use secret::SecretRepo;
 

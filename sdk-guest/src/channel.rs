@@ -35,7 +35,7 @@ pub use bindings::exports::berth::plugin::channel::{
 /// Exports a [`Channel`](crate::channel::Channel): `export_channel!(Feishu)`.
 #[macro_export]
 macro_rules! export_channel {
-    ($channel:ty) => {
+    ($channel:ident) => {
         #[allow(unsafe_code, reason = "generated")]
         const _: () = {
             #[cfg(target_family = "wasm")]

@@ -95,6 +95,15 @@ impl Core {
         Ok(())
     }
 
+    /// The deliveries of an endpoint, newest first.
+    pub async fn list_deliveries(
+        &self,
+        endpoint: &EndpointId,
+        limit: u32,
+    ) -> Result<Vec<Delivery>, CoreError> {
+        Ok(self.0.store.read().await?.list_deliveries(endpoint, limit).await?)
+    }
+
     /// What a channel may send next.
     pub async fn next_channel_delivery(&self, endpoint: &EndpointId) -> Result<NextDelivery, CoreError> {
         let next = self.0.store.read().await?.next_delivery(endpoint).await?;

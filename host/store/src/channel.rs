@@ -251,6 +251,19 @@ impl ChannelRepo for SqlTx {
         lookup!(self, delivery::read, sql, endpoint.to_string())
     }
 
+    async fn list_deliveries(
+        &mut self,
+        endpoint: &EndpointId,
+        limit: u32,
+    ) -> Result<Vec<Delivery>, StoreError> {
+        let sql = sql!(
+            "SELECT ",
+            delivery::COLUMNS,
+            " FROM delivery WHERE endpoint_id = $1 ORDER BY created_at DESC, delivery_id DESC LIMIT $2"
+        );
+        select!(self, delivery::read, sql, endpoint.to_string(), i64::from(limit))
+    }
+
     async fn interrupted_deliveries(&mut self, endpoint: &EndpointId) -> Result<Vec<Delivery>, StoreError> {
         let sql = sql!(
             "SELECT ",

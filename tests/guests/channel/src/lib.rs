@@ -280,8 +280,9 @@ fn say(text: &str) {
 
 #[allow(unsafe_code, dead_code, clippy::all, reason = "generated")]
 mod extras {
+    use self::berth::plugin::delivery_types::SentPart;
     use berth_plugin::capabilities;
-    use exports::berth::plugin::reconcile::{Guest, PartOutcome, SentPart};
+    use exports::berth::plugin::reconcile::{Guest, PartOutcome};
 
     wit_bindgen::generate!({
         path: "../../../wit",
@@ -290,6 +291,7 @@ mod extras {
                 export berth:plugin/reconcile@0.1.0;
             }",
         world: "guest:channel/extras",
+        generate_all,
     });
 
     struct Remembering;

@@ -45,6 +45,12 @@ pub trait ChannelRepo {
     async fn upsert_delivery_part(&mut self, part: &DeliveryPart) -> Result<(), StoreError>;
     /// The queued delivery that may be sent first, now or later.
     async fn next_delivery(&mut self, endpoint: &EndpointId) -> Result<Option<Delivery>, StoreError>;
+    /// Newest first.
+    async fn list_deliveries(
+        &mut self,
+        endpoint: &EndpointId,
+        limit: u32,
+    ) -> Result<Vec<Delivery>, StoreError>;
     /// Deliveries of an endpoint that broke off while they were sent, oldest first.
     async fn interrupted_deliveries(&mut self, endpoint: &EndpointId) -> Result<Vec<Delivery>, StoreError>;
     /// Queues what waits for a message from an address, or for the whole endpoint when `None`.

@@ -185,6 +185,8 @@ async fn what_the_guest_refuses_is_parked_what_it_puts_off_comes_again_and_poiso
     world.clock.advance(Duration::from_secs(6));
     world.until_brought_in("frame later").await;
 
+    // The one that was put off is done with.
+    world.until("two are parked", async || world.events("channel").await.len() == 2).await;
     let parked = world.events("channel").await;
     let errors: Vec<_> = parked.iter().map(|event| event.error.split(':').next().unwrap()).collect();
     assert_eq!(errors, ["REFUSED", "PLUGIN_TRAP"]);

@@ -19,6 +19,8 @@ use crate::wit::v0_1::channel as wit;
 
 /// The wait after the store failed, and before a delivery is tried again that the guest never saw.
 const RETRY: Duration = Duration::from_secs(2);
+/// How often a channel is asked what became of a part.
+const RECONCILIATIONS: u32 = 3;
 
 /// Sends until the channel is stopped.
 pub(super) async fn run(binding: Arc<Binding>) {
@@ -70,7 +72,7 @@ fn failed(binding: &Binding, error: &CoreError) -> Option<berth_model::Timestamp
 /// Settles what was on its way when the channel or the host broke off: the channel may know; else nobody does.
 async fn settle_interrupted(binding: &Arc<Binding>, lane: &mut Lane) -> Result<(), CoreError> {
     for broken in binding.core.interrupted_channel_deliveries(&binding.endpoint).await? {
-        let outcomes = reconciled(binding, lane, &broken).await;
+        let Some(outcomes) = reconciled(binding, lane, &broken).await else { return Ok(()) };
         binding.core.settle_channel_delivery(broken.delivery.id, &outcomes).await?;
     }
     Ok(())
@@ -116,7 +118,7 @@ async fn send(binding: &Arc<Binding>, lane: &mut Lane, id: berth_model::Delivery
             if error.blame() == Blame::Guest && !binding.broke_off(&error).await {
                 return Ok(());
             }
-            let outcomes = reconciled(binding, lane, &begun).await;
+            let Some(outcomes) = reconciled(binding, lane, &begun).await else { return Ok(()) };
             binding.core.settle_channel_delivery(id, &outcomes).await?;
         }
     }
@@ -148,31 +150,52 @@ async fn unreachable(
 }
 
 /// Asks the channel what became of the parts of a delivery that broke off; says nothing of those that it does not know.
+///
+/// `None` when the channel is being stopped: the next start asks again.
 async fn reconciled(
     binding: &Arc<Binding>,
     lane: &mut Lane,
     broken: &ChannelDelivery,
-) -> Vec<(u32, PartOutcome)> {
+) -> Option<Vec<(u32, PartOutcome)>> {
     let mut known = Vec::new();
     if !binding.can_reconcile() {
-        return known;
+        return Some(known);
     }
     for part in &broken.parts {
-        let key = format!("{}/{}", broken.delivery.id, part.index);
-        match lane.ask(Question::Reconcile(key)).await {
-            Ok(Reply::Reconciled(Ok(outcome))) => known.push((part.index, outcome)),
-            Ok(Reply::Reconciled(Err(error))) => {
-                tracing::warn!(plugin.id = %binding.plugin, error = error.message, "a delivery stays ambiguous");
-            }
-            Ok(_) => break,
+        match asked(binding, lane, format!("{}/{}", broken.delivery.id, part.index)).await? {
+            Ok(outcome) => known.push((part.index, outcome)),
             Err(error) => {
-                if error.blame() != Blame::Guest || !binding.broke_off(&error).await {
-                    break;
-                }
+                tracing::warn!(plugin.id = %binding.plugin, error, "a delivery stays ambiguous");
             }
         }
     }
-    known
+    Some(known)
+}
+
+/// What the channel knows of a part; `None` when it is being stopped.
+async fn asked(binding: &Arc<Binding>, lane: &mut Lane, key: String) -> Option<Result<PartOutcome, String>> {
+    for _ in 0..RECONCILIATIONS {
+        let error = match lane.ask(Question::Reconcile(key.clone())).await {
+            Ok(Reply::Reconciled(answer)) => return Some(answer.map_err(|error| error.message)),
+            Ok(_) => return Some(Err("the channel does not know".to_owned())),
+            Err(error) => error,
+        };
+        let goes_on = if error.blame() == Blame::Guest {
+            binding.broke_off(&error).await
+        } else {
+            let at = binding.alarm.now().plus(RETRY);
+            tokio::select! {
+                biased;
+                () = binding.stop.cancelled() => {}
+                () = binding.alarm.until(at) => {}
+            }
+            !binding.stop.is_cancelled()
+        };
+        if !goes_on {
+            return None;
+        }
+    }
+    Some(Err("the channel could not be asked".to_owned()))
 }
 
 fn delivery(begun: &ChannelDelivery, markdown: bool) -> wit::Delivery {

@@ -183,7 +183,7 @@ impl Ingress {
                 let at = timer.next_at.unwrap_or_else(|| self.binding.alarm.now());
                 Handing {
                     // The same when the host breaks off in between.
-                    id: format!("timer/{}/{}/{}", timer.plugin, timer.name, at.as_micros()),
+                    id: format!("timer.{}.{}.{}", timer.plugin, timer.name, at.as_micros()),
                     at,
                     happening: Happening::Timer { name: timer.name.clone() },
                     attempts: 0,

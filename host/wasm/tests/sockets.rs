@@ -41,6 +41,8 @@ async fn frames_come_as_events_and_answers_go_back_on_the_same_socket() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_open_socket_needs_no_instance_and_a_frame_makes_one() {
     let (world, peer) = connected().await;
+    // Whatever it was told before is over.
+    world.told(json!({ "do": "asked" })).await;
     world.clock.advance(Duration::from_secs(31));
     world.until("the instance is gone", async || world.view("channel").unwrap().residents == 0).await;
 

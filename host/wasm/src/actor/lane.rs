@@ -84,7 +84,7 @@ impl Lane {
         if let Some(held) = &self.held {
             if held.resident.digest() != self.binding.loaded().digest() {
                 self.stop("another version takes its place").await;
-            } else if !held.resident.has_folders(&files::folders(&self.binding.grants.view())) {
+            } else if !held.resident.has_folders(&files::folders(&self.binding.grants.view(), &[])) {
                 self.held = None;
             }
         }

@@ -62,7 +62,7 @@ pub(crate) struct Resident {
 impl Resident {
     /// Instantiates the component; what runs then counts as a call of its own.
     pub async fn open(plugin: Arc<Loaded>, invocation: ToolInvocation) -> Result<Self, CallError> {
-        let folders = files::folders(&invocation.grants.view());
+        let folders = files::folders(&invocation.grants.view(), &[]);
         let engine = plugin.engine.clone();
         if folders.is_empty() {
             return contained(Self::instantiate(plugin, invocation, folders)).await;

@@ -11,6 +11,7 @@
 
 pub mod call;
 pub mod capabilities;
+pub mod channel;
 pub mod clock;
 pub mod endpoints;
 pub mod progress;

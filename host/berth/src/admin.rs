@@ -177,7 +177,7 @@ fn upgraded(installed: berth_wasm::Installed) -> Upgraded {
     }
 }
 
-fn refused(error: &HostError) -> AdminError {
+pub(crate) fn refused(error: &HostError) -> AdminError {
     if let HostError::Store(source) = error {
         tracing::warn!(error = %source, "the plugins could not be looked up or changed");
     }

@@ -15,6 +15,7 @@ use berth_secrets::{Desk, KeyPlace};
 use berth_store::{DatabaseUrl, SqlStore};
 use berth_wasm::capability::http::HttpOutlet;
 use berth_wasm::call::ready::InstancePolicy;
+use berth_wasm::actor::{ChannelLink, ChannelParts, Channels, Settings as ChannelSettings, SystemAlarm};
 use berth_wasm::capability::keyvalue::Quota;
 use berth_wasm::capability::services::Services;
 use berth_wasm::engine::compiler::child::{ChildCompiler, CompileLimits};
@@ -26,9 +27,11 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::admin::Admin;
+use crate::channels::Door;
 use crate::config::{Config, FILE_NAME};
 use crate::failure::Failure;
 use crate::place::{DataDir, FolderLock, Token};
+use crate::sockets::BrokerDialer;
 use crate::system::{RandomIds, SystemClock};
 use crate::{brain, bundled, secrets};
 
@@ -53,6 +56,7 @@ pub struct Settings {
 /// A host that listens.
 pub struct Host {
     core: Core,
+    channels: Arc<Channels>,
     store: Arc<SqlStore>,
     listener: TcpListener,
     hub: Hub,
@@ -100,13 +104,19 @@ impl Host {
                 .with_http(HttpOutlet::new(Broker::new(BrokerParts::system()))),
         });
         let loading = plugins.begin().await.map_err(anyhow::Error::from)?;
+        let channels = Channels::new(ChannelParts {
+            host: plugins.clone(),
+            alarm: Arc::new(SystemAlarm(clock.clone())),
+            dialer: Arc::new(BrokerDialer(Broker::new(BrokerParts::system()))),
+            settings: ChannelSettings::default(),
+        });
         let ports = Ports {
             store: store.clone(),
             clock,
             ids,
             model,
             plugins: plugins.clone(),
-            endpoints: links.clone(),
+            endpoints: Arc::new(ChannelLink { others: links.clone(), channels: channels.clone() }),
         };
         let core = Core::start(ports, core_config(&config)).await.map_err(anyhow::Error::from)?;
         endpoints.attach(core.clone());
@@ -120,10 +130,11 @@ impl Host {
         }
         plugins.attach(core.clone());
         let keeper = Arc::new(secrets::Keeper(vault));
-        let (hub, routes) = routes(&config, &token, &core, links, plugins, keeper)?;
+        channels.start(core.clone());
+        let (hub, routes) = routes(&config, &token, &core, links, plugins, keeper, &channels)?;
         let url = format!("http://{}", listener.local_addr().map_err(anyhow::Error::from)?);
         data.write_address(&url)?;
-        Ok(Self { core, store, listener, hub, routes, url, _lock: lock })
+        Ok(Self { core, channels, store, listener, hub, routes, url, _lock: lock })
     }
 
     /// Where the host is reached.
@@ -146,6 +157,7 @@ impl Host {
                 tracing::info!("stopping");
                 // Nobody comes in any more; then long answers and sockets end with core.
                 closing.cancel();
+                self.channels.shutdown().await;
                 self.core.shutdown().await;
                 // A socket is no request to the server any more: it has a task of its own.
                 let closed = async { tokio::join!(self.hub.drained(), &mut serving) };
@@ -207,6 +219,7 @@ fn routes(
     links: Arc<Links>,
     plugins: Arc<PluginHost>,
     secrets: Arc<secrets::Keeper>,
+    channels: &Arc<Channels>,
 ) -> anyhow::Result<(Hub, axum::Router)> {
     let access = AccessToken::new(token.expose()).context("the access token is blank")?;
     let mut hub = HubConfig::new(move |given| access.verify(given));
@@ -215,7 +228,8 @@ fn routes(
     let hub = Hub::new(core.clone(), links, hub);
     let mut http = HttpConfig::new(access);
     http.origins.clone_from(&config.server.cors_origins);
-    let state = HttpState::new(core.clone(), Arc::new(Admin(plugins)), secrets, Arc::new(RandomIds), http);
+    let state = HttpState::new(core.clone(), Arc::new(Admin(plugins)), secrets, Arc::new(RandomIds), http)
+        .with_channels(Arc::new(Door(channels.clone())));
     let routes = berth_http::router(state, berth_hub::router(hub.clone()));
     Ok((hub, routes))
 }

@@ -3,6 +3,7 @@
 mod admin;
 mod brain;
 mod bundled;
+mod channels;
 mod cli;
 mod client;
 mod command;
@@ -14,6 +15,7 @@ mod interrupt;
 mod output;
 mod place;
 mod secrets;
+mod sockets;
 mod stop;
 mod system;
 mod table;

@@ -53,7 +53,8 @@ impl Core {
             let message = format!("a delivery has at most {MAX_PAYLOAD_BYTES} bytes");
             return Err(CoreError::Invalid { code: "delivery_too_large", message });
         }
-        let connected = self.0.endpoints.is_connected(&endpoint);
+        let pulls = self.0.endpoints.pulls(&endpoint);
+        let connected = !pulls && self.0.endpoints.is_connected(&endpoint);
         let mut delivery = Delivery {
             id: DeliveryId::from_uuid(self.uuid()),
             endpoint,
@@ -72,6 +73,8 @@ impl Core {
         tx.commit().await?;
         if connected {
             self.attempt(&mut delivery).await?;
+        } else if pulls {
+            self.0.endpoints.ring(&delivery.endpoint);
         }
         Ok(delivery)
     }
@@ -174,7 +177,7 @@ fn backoff(attempts: u32) -> Duration {
 }
 
 /// The payload with the address it goes to, in a form that the target can show.
-async fn ready_payload(
+pub(crate) async fn ready_payload(
     tx: &mut dyn Tx,
     endpoint: &EndpointId,
     address: Option<&AddressId>,

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use berth_model::endpoint::{Address, Capability, Connection, Endpoint, Membership};
-use berth_model::{AddressId, ConnectionId, EndpointId, JsonMap, WorkspaceId};
+use berth_model::{AddressId, ConnectionId, EndpointId, JsonMap, Timestamp, WorkspaceId};
 use serde_json::json;
 
 use crate::boot::PERSONAL;
@@ -176,44 +176,8 @@ impl Core {
         let now = self.now();
         let mut tx = self.0.store.write().await?;
         let mut stored = Vec::with_capacity(addresses.len());
-        for mut address in addresses {
-            if tx.lookup_endpoint(&address.endpoint).await?.is_none() {
-                return Err(CoreError::NotFound { kind: "endpoint", id: address.endpoint.to_string() });
-            }
-            let known = match tx.lookup_address(&address.id).await? {
-                Some(known) => Some(known),
-                None => tx.find_address(&address.endpoint, &address.kind, &address.external_ref).await?,
-            };
-            if let Some(known) = known {
-                if known.endpoint != address.endpoint {
-                    return Err(CoreError::Forbidden {
-                        code: "address_of_another_endpoint",
-                        message: format!("{} belongs to {}", known.id, known.endpoint),
-                    });
-                }
-                address.id = known.id;
-                if address.workspaces.is_empty() {
-                    address.workspaces = known.workspaces;
-                }
-                if address.capabilities.is_empty() {
-                    address.capabilities = known.capabilities;
-                }
-                address.last_verified_at = known.last_verified_at;
-            }
-            if address.workspaces.is_empty() {
-                let memberships = tx.memberships_of(&address.endpoint).await?;
-                address.workspaces =
-                    memberships.into_iter().filter(|m| m.enabled).map(|m| m.workspace).collect();
-            }
-            if address.capabilities.is_empty() {
-                address.capabilities.push("receive_message".to_owned());
-            }
-            address.last_seen_at = Some(now);
-            if address.status == "sendable" {
-                address.last_verified_at = Some(now);
-            }
-            tx.upsert_address(&address, now).await?;
-            stored.push(address);
+        for address in addresses {
+            stored.push(store_address(&mut *tx, address, now).await?);
         }
         tx.commit().await?;
         Ok(stored)
@@ -278,4 +242,48 @@ async fn views(
         });
     }
     Ok(list)
+}
+
+/// Stores one address, as [`Core::upsert_addresses`] does.
+pub(crate) async fn store_address(
+    tx: &mut dyn Tx,
+    mut address: Address,
+    now: Timestamp,
+) -> Result<Address, CoreError> {
+    if tx.lookup_endpoint(&address.endpoint).await?.is_none() {
+        return Err(CoreError::NotFound { kind: "endpoint", id: address.endpoint.to_string() });
+    }
+    let known = match tx.lookup_address(&address.id).await? {
+        Some(known) => Some(known),
+        None => tx.find_address(&address.endpoint, &address.kind, &address.external_ref).await?,
+    };
+    if let Some(known) = known {
+        if known.endpoint != address.endpoint {
+            return Err(CoreError::Forbidden {
+                code: "address_of_another_endpoint",
+                message: format!("{} belongs to {}", known.id, known.endpoint),
+            });
+        }
+        address.id = known.id;
+        if address.workspaces.is_empty() {
+            address.workspaces = known.workspaces;
+        }
+        if address.capabilities.is_empty() {
+            address.capabilities = known.capabilities;
+        }
+        address.last_verified_at = known.last_verified_at;
+    }
+    if address.workspaces.is_empty() {
+        let memberships = tx.memberships_of(&address.endpoint).await?;
+        address.workspaces = memberships.into_iter().filter(|m| m.enabled).map(|m| m.workspace).collect();
+    }
+    if address.capabilities.is_empty() {
+        address.capabilities.push("receive_message".to_owned());
+    }
+    address.last_seen_at = Some(now);
+    if address.status == "sendable" {
+        address.last_verified_at = Some(now);
+    }
+    tx.upsert_address(&address, now).await?;
+    Ok(address)
 }

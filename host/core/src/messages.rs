@@ -3,7 +3,9 @@
 use berth_model::event::EventType;
 use berth_model::message::{Message, MessageStatus, Role};
 use berth_model::run::{Run, RunStatus, Trigger};
-use berth_model::{ActorId, EndpointId, JsonMap, MessageId, RunId, SessionId, ThreadId, WorkspaceId};
+use berth_model::{
+    ActorId, AddressId, EndpointId, JsonMap, MessageId, RunId, SessionId, ThreadId, WorkspaceId,
+};
 use serde_json::{Value, json};
 
 use crate::boot::OWNER;
@@ -64,6 +66,15 @@ pub struct Accepted {
     pub replay: bool,
 }
 
+/// Where a message comes from, when not from the owner.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Origin {
+    /// On whose behalf its run is; the owner's when `None`.
+    pub actor: Option<ActorId>,
+    /// The address that the answer is delivered to.
+    pub reply_to: Option<AddressId>,
+}
+
 /// Metadata that callers cannot set.
 const RESERVED: [&str; 6] =
     ["thread_id", "workspace_id", "message_id", "run_id", "session_id", "endpoint_id"];
@@ -72,7 +83,6 @@ impl Core {
     /// Stores the message, queues its run and wakes a worker. Idempotent by thread, endpoint, role and the sender's id;
     /// another content under the same id is refused as `message_conflict`.
     pub async fn post_message(&self, new: NewMessage) -> Result<Accepted, CoreError> {
-        check(&new)?;
         match self.accept(&new).await {
             // Somebody sent the same message at the same time and was first.
             Err(CoreError::Store(StoreError::Conflict { .. })) if new.endpoint_message_id.is_some() => {
@@ -87,11 +97,28 @@ impl Core {
     }
 
     async fn accept(&self, new: &NewMessage) -> Result<Accepted, CoreError> {
-        let now = self.now();
         let mut tx = self.0.store.write().await?;
-        let thread = live_thread(&mut *tx, new.thread).await?;
-        if let Some(same) = find_same(&mut *tx, new).await? {
-            return Ok(same);
+        let (accepted, run) = self.accept_in(&mut *tx, new, &Origin::default()).await?;
+        tx.commit().await?;
+        if let Some(run) = &run {
+            self.tell_accepted(&accepted.message, run);
+        }
+        Ok(accepted)
+    }
+
+    /// Stores a message and its run inside of a transaction. Once that is committed, a fresh run has to be told with
+    /// [`Self::tell_accepted`].
+    pub(crate) async fn accept_in(
+        &self,
+        tx: &mut dyn Tx,
+        new: &NewMessage,
+        origin: &Origin,
+    ) -> Result<(Accepted, Option<Run>), CoreError> {
+        check(new)?;
+        let now = self.now();
+        let thread = live_thread(tx, new.thread).await?;
+        if let Some(same) = find_same(tx, new).await? {
+            return Ok((same, None));
         }
         let session = match new.session {
             Some(id) => {
@@ -105,7 +132,7 @@ impl Core {
             .clone()
             .or_else(|| session.map(|session| session.workspace))
             .unwrap_or_else(|| thread.workspace.clone());
-        workspace(&mut *tx, &place).await?;
+        workspace(tx, &place).await?;
 
         let wants_run = new.reply && new.role == Role::User;
         let run = wants_run.then(|| RunId::from_uuid(self.uuid()));
@@ -133,7 +160,7 @@ impl Core {
         tx.touch_thread(thread.id, now).await?;
         let run = match run {
             Some(id) => {
-                let run = self.queued_run(id, &message, &new.options);
+                let run = self.queued_run(id, &message, &new.options, origin);
                 tx.insert_run(&run).await?;
                 let payload = object([
                     ("trigger_type", json!(run.trigger.as_str())),
@@ -144,20 +171,23 @@ impl Core {
             }
             None => None,
         };
-        tx.commit().await?;
-
-        if let Some(run) = &run {
-            self.0.bus.committed();
-            let payload =
-                object([("thread_id", json!(thread.id.to_string())), ("message", message_view(&message))]);
-            self.0.bus.transient(self.event(run, EventType::MessageCreated, payload));
-            self.0.queue.notify_one();
-        }
-        Ok(Accepted { message, run: run.map(|run| run.id), replay: false })
+        Ok((Accepted { message, run: run.as_ref().map(|run| run.id), replay: false }, run))
     }
 
-    fn queued_run(&self, id: RunId, message: &Message, options: &JsonMap) -> Run {
+    /// Tells a message and its run, which are committed, and wakes a worker.
+    pub(crate) fn tell_accepted(&self, message: &Message, run: &Run) {
+        self.0.bus.committed();
+        let payload =
+            object([("thread_id", json!(message.thread.to_string())), ("message", message_view(message))]);
+        self.0.bus.transient(self.event(run, EventType::MessageCreated, payload));
+        self.0.queue.notify_one();
+    }
+
+    fn queued_run(&self, id: RunId, message: &Message, options: &JsonMap, origin: &Origin) -> Run {
         let mut metadata = JsonMap::new();
+        if let Some(address) = &origin.reply_to {
+            metadata.insert(crate::inbound::REPLY_TO.to_owned(), json!(address.as_str()));
+        }
         if !options.is_empty() {
             metadata.insert("options".to_owned(), Value::Object(options.clone()));
         }
@@ -167,7 +197,7 @@ impl Core {
             thread: Some(message.thread),
             session: message.session,
             trigger: Trigger::UserMessage,
-            actor: ActorId::fixed(OWNER),
+            actor: origin.actor.clone().unwrap_or_else(|| ActorId::fixed(OWNER)),
             origin_endpoint: message.origin_endpoint.clone(),
             status: RunStatus::Queued,
             input_message: Some(message.id),

@@ -48,14 +48,28 @@ impl Core {
     }
 
     async fn resolve_once(&self, conversation: &Conversation) -> Result<Resolved, CoreError> {
-        let key = canonical_key(conversation)?;
         let mut tx = self.0.store.write().await?;
+        let (thread, binding) = self.bind(&mut *tx, conversation).await?;
         let place = conversation.workspace.clone().unwrap_or_else(|| WorkspaceId::fixed(PERSONAL));
-        workspace(&mut *tx, &place).await?;
-        self.ensure_endpoint(&mut *tx, conversation, &place).await?;
+        let session = self.new_session(thread.id, Some(conversation.endpoint.clone()), place);
+        tx.insert_session(&session).await?;
+        tx.commit().await?;
+        Ok(Resolved { thread, session, binding })
+    }
+
+    /// The thread of a conversation and its binding, inside of a transaction.
+    pub(crate) async fn bind(
+        &self,
+        tx: &mut dyn Tx,
+        conversation: &Conversation,
+    ) -> Result<(Thread, Binding), CoreError> {
+        let key = canonical_key(conversation)?;
+        let place = conversation.workspace.clone().unwrap_or_else(|| WorkspaceId::fixed(PERSONAL));
+        workspace(tx, &place).await?;
+        self.ensure_endpoint(tx, conversation, &place).await?;
 
         let bound = tx.find_binding(&conversation.endpoint, conversation.strategy, &key).await?;
-        let thread = self.thread_of(&mut *tx, conversation, bound.as_ref(), &place, &key).await?;
+        let thread = self.thread_of(tx, conversation, bound.as_ref(), &place, &key).await?;
         let now = self.now();
         let binding = match bound {
             Some(mut binding) => {
@@ -86,10 +100,7 @@ impl Core {
                 binding
             }
         };
-        let session = self.new_session(thread.id, Some(conversation.endpoint.clone()), place);
-        tx.insert_session(&session).await?;
-        tx.commit().await?;
-        Ok(Resolved { thread, session, binding })
+        Ok((thread, binding))
     }
 
     async fn thread_of(

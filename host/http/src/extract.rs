@@ -6,7 +6,7 @@ mod nul;
 mod query;
 mod text;
 
-pub(crate) use body::{Body, BodyLimit};
+pub(crate) use body::{Body, BodyLimit, read_body};
 pub(crate) use id::{Id, Segment, endpoint_id, id, optional_id};
 pub(crate) use query::Params;
 pub(crate) use text::{filled, short, word};

@@ -10,6 +10,7 @@
 //! connect, and nothing else.
 
 pub mod admin;
+pub mod channels;
 pub mod config;
 pub mod error;
 mod event_view;
@@ -27,6 +28,7 @@ pub mod token;
 pub use admin::{
     AdminError, Installed, NewGrant, PluginAdmin, PluginHealth, PluginLogLine, PluginView, Upgraded, Wish,
 };
+pub use channels::{AdmittedHook, ChannelDoor, ChannelView, HookAnswer, HookError, HookRequest};
 pub use config::{BodyLimits, BuildInfo, HttpConfig};
 pub use router::router;
 pub use secrets::{NewSecret, SecretAdmin, SecretView, Which};

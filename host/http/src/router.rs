@@ -29,10 +29,12 @@ pub fn router(state: HttpState, extra: Router) -> Router {
         .merge(route::tools::routes())
         .merge(route::generations::routes())
         .merge(route::grants::routes())
+        .merge(route::channels::routes())
         .merge(route::secrets::routes());
     let quick = quick.route_layer(from_fn_with_state(state.clone(), bounds::time));
     let (open, described) = OpenApiRouter::with_openapi(openapi::base(&state.config().build))
         .merge(route::health::open())
+        .merge(route::channels::open())
         .split_for_parts();
     let (guarded, described) = OpenApiRouter::with_openapi(described)
         .merge(quick)

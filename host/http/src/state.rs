@@ -1,12 +1,13 @@
 //! What every route shares.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use berth_core::Core;
 use berth_core::port::ids::Ids;
 use tokio::sync::Semaphore;
 
 use crate::admin::PluginAdmin;
+use crate::channels::{ChannelDoor, NoChannels};
 use crate::config::HttpConfig;
 use crate::secrets::SecretAdmin;
 
@@ -19,6 +20,7 @@ struct Inner {
     plugins: Arc<dyn PluginAdmin>,
     secrets: Arc<dyn SecretAdmin>,
     ids: Arc<dyn Ids>,
+    channels: OnceLock<Arc<dyn ChannelDoor>>,
     streams: Arc<Semaphore>,
     config: HttpConfig,
 }
@@ -32,7 +34,20 @@ impl HttpState {
         config: HttpConfig,
     ) -> Self {
         let streams = Arc::new(Semaphore::new(config.max_event_streams));
-        Self(Arc::new(Inner { core, plugins, secrets, ids, streams, config }))
+        Self(Arc::new(Inner { core, plugins, secrets, ids, channels: OnceLock::new(), streams, config }))
+    }
+
+    /// Opens the web addresses of channels. Once; without it there are none.
+    #[must_use]
+    pub fn with_channels(self, channels: Arc<dyn ChannelDoor>) -> Self {
+        if self.0.channels.set(channels).is_err() {
+            tracing::warn!("the web addresses of channels were opened already");
+        }
+        self
+    }
+
+    pub(crate) fn channels(&self) -> &dyn ChannelDoor {
+        self.0.channels.get().map_or(&NoChannels, |channels| &**channels)
     }
 
     pub(crate) fn core(&self) -> &Core {

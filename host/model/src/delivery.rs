@@ -16,6 +16,10 @@ word_enum!(
         Failed = "failed",
         Dropped = "dropped",
         DeadLetter = "dead_letter",
+        /// A channel does not know whether the provider has it; it is not sent again.
+        Ambiguous = "ambiguous",
+        /// The provider wants a message of the person first, or other credentials.
+        Waiting = "waiting",
     }
 );
 

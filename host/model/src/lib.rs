@@ -5,6 +5,7 @@
 
 pub mod approval;
 pub mod audit;
+pub mod channel;
 pub mod delivery;
 pub mod endpoint;
 pub mod event;

@@ -9,10 +9,10 @@ use sqlx::any::AnyRow;
 use crate::row::Row;
 use crate::sql::{SqlTx, execute, lookup, select, sql, update};
 
-const COLUMNS: &str = "delivery_id, endpoint_id, address_id, kind, payload, status, attempts, available_at, error, \
+pub(crate) const COLUMNS: &str = "delivery_id, endpoint_id, address_id, kind, payload, status, attempts, available_at, error, \
                        created_at, updated_at";
 
-fn read(row: &AnyRow) -> Result<Delivery, StoreError> {
+pub(crate) fn read(row: &AnyRow) -> Result<Delivery, StoreError> {
     let row = Row::new("delivery", row);
     Ok(Delivery {
         id: row.parsed("delivery_id")?,
@@ -87,7 +87,8 @@ impl DeliveryRepo for SqlTx {
     async fn release_deliveries(&mut self, now: Timestamp) -> Result<u64, StoreError> {
         execute!(
             self,
-            "UPDATE delivery SET status = 'retry', available_at = NULL, updated_at = $1 WHERE status = 'sending'",
+            "UPDATE delivery SET status = 'retry', available_at = NULL, updated_at = $1 WHERE status = 'sending' \
+             AND endpoint_id NOT IN (SELECT endpoint_id FROM channel)",
             now.as_micros(),
         )
     }

@@ -9,6 +9,7 @@
 
 mod approval;
 mod audit;
+mod channel;
 mod delivery;
 mod endpoint;
 mod error;

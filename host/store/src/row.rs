@@ -65,6 +65,11 @@ impl<'a> Row<'a> {
         serde_json::from_str(&self.text(column)?).map_err(|_| self.bad(column))
     }
 
+    /// Bytes in hexadecimal.
+    pub(crate) fn bytes(&self, column: &'static str) -> Result<Vec<u8>, StoreError> {
+        hex::decode(self.text(column)?).map_err(|_| self.bad(column))
+    }
+
     pub(crate) fn object(&self, column: &'static str) -> Result<JsonMap, StoreError> {
         match self.json(column)? {
             Value::Object(map) => Ok(map),

@@ -7,6 +7,7 @@ pub mod meter;
 mod opening;
 pub mod outcome;
 pub mod ready;
+pub(crate) mod resident;
 pub mod run;
 pub mod spending;
 pub mod state;

@@ -10,6 +10,7 @@ pub mod endpoint;
 pub mod files;
 pub mod grants;
 pub mod http;
+pub mod inbound;
 pub mod keyvalue;
 pub mod ledger;
 pub mod limit;
@@ -18,6 +19,7 @@ pub mod progress;
 pub mod secret;
 pub mod services;
 pub mod text;
+pub mod websocket;
 
 use serde_json::Value;
 
@@ -127,7 +129,14 @@ impl Capability {
     pub const fn is_available(self) -> bool {
         matches!(
             self,
-            Self::Files | Self::Endpoint | Self::Http | Self::Secret | Self::Keyvalue | Self::Config
+            Self::Files
+                | Self::Endpoint
+                | Self::Http
+                | Self::Secret
+                | Self::Keyvalue
+                | Self::Config
+                | Self::Channel
+                | Self::Websocket
         )
     }
 }

@@ -92,6 +92,11 @@ pub enum InstallError {
     ToolUnknown { tool: String },
     #[error("the component offers no tool: {reason}")]
     NoTools { reason: String },
+    #[error(
+        "plugin.toml says kind = \"channel\", and the component does not export `berth:plugin/channel`: export it, or \
+         leave the kind out"
+    )]
+    NoChannel,
     #[error("the description of the tools is not valid: {message}")]
     Describe { message: String },
 }
@@ -121,6 +126,7 @@ impl InstallError {
             Self::ToolName { .. } => "TOOL_NAME_INVALID",
             Self::ToolUnknown { .. } => "TOOL_HINT_UNKNOWN",
             Self::NoTools { .. } => "PLUGIN_NO_TOOLS",
+            Self::NoChannel => "PLUGIN_NO_CHANNEL",
             Self::Describe { .. } => "PLUGIN_DESCRIBE_INVALID",
         }
     }

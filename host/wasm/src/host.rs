@@ -4,6 +4,7 @@
 
 pub mod approvals;
 pub mod boot;
+mod channels;
 pub mod config;
 pub mod endpoints;
 pub mod error;

@@ -12,6 +12,7 @@ use crate::capability::{Capability, ImportKind, classify};
 use crate::error::InstallError;
 use crate::limits;
 use crate::manifest::{Instances, Kind, Manifest};
+use crate::plugin::CHANNEL_INTERFACE;
 use crate::tool::{self, ToolDescription};
 
 /// The report of an inspection.
@@ -28,6 +29,8 @@ pub struct Inspection {
     pub tools: Vec<ToolDescription>,
     /// Whether the component exports `berth:plugin/tools`.
     pub is_dynamic: bool,
+    /// Whether it is a channel: the manifest says so, and the component exports `berth:plugin/channel`.
+    pub is_channel: bool,
     /// Exported functions that are no tools, and why.
     pub skipped: Vec<Skipped>,
     /// Capabilities that the imports can use.
@@ -56,12 +59,6 @@ pub struct Skipped {
 /// does not offer, or uses a capability that the manifest does not ask for. Takes milliseconds for each megabyte:
 /// call it on a blocking thread.
 pub fn inspect(bytes: &[u8], manifest: &Manifest, docs: &Docs) -> Result<Inspection, InstallError> {
-    if manifest.kind == Kind::Channel {
-        return Err(InstallError::CapabilityUnavailable {
-            capability: "channel".to_owned(),
-            import: "kind = \"channel\"".to_owned(),
-        });
-    }
     shape::check(bytes, limits::MAX_COMPONENT_BYTES)?;
     let (mut resolve, world) = docs::decode(bytes)?;
     let mut docs = docs.clone();
@@ -74,14 +71,16 @@ pub fn inspect(bytes: &[u8], manifest: &Manifest, docs: &Docs) -> Result<Inspect
         exports: Vec::new(),
         tools: Vec::new(),
         is_dynamic: false,
+        is_channel: false,
         skipped: Vec::new(),
         capabilities: Vec::new(),
         warnings: Vec::new(),
     };
     check_imports(&resolve, world, manifest, &mut report)?;
     typed::collect(&resolve, world, manifest, &mut report)?;
+    check_channel(manifest, &mut report)?;
     check_wishes(manifest, &mut report)?;
-    if report.tools.is_empty() && !report.is_dynamic {
+    if report.tools.is_empty() && !report.is_dynamic && !report.is_channel {
         let reason = match report.skipped.as_slice() {
             [] => "it exports no function".to_owned(),
             skipped => skipped
@@ -156,6 +155,29 @@ fn check_capability(capability: Capability, import: &str, manifest: &Manifest) -
     }
 }
 
+/// What the manifest calls a channel exports one, and asks for what a channel needs.
+fn check_channel(manifest: &Manifest, report: &mut Inspection) -> Result<(), InstallError> {
+    let exported = report.exports.iter().any(|export| export.split('@').next() == Some(CHANNEL_INTERFACE));
+    match manifest.kind {
+        Kind::Channel if !exported => return Err(InstallError::NoChannel),
+        Kind::Channel => {}
+        Kind::Tool if exported => {
+            let warning =
+                "it exports a channel, which is not called: plugin.toml does not say kind = \"channel\"";
+            report.warnings.push(warning.to_owned());
+            return Ok(());
+        }
+        Kind::Tool => return Ok(()),
+    }
+    report.is_channel = true;
+    check_capability(Capability::Channel, "kind = \"channel\"", manifest)?;
+    // Its web addresses need the grant, whether or not it imports anything.
+    if !report.capabilities.contains(&Capability::Channel.as_str()) {
+        report.capabilities.push(Capability::Channel.as_str());
+    }
+    Ok(())
+}
+
 fn check_wishes(manifest: &Manifest, report: &mut Inspection) -> Result<(), InstallError> {
     let imports_files = report.imports.iter().any(|import| import.name.starts_with("wasi:filesystem/types"));
     if imports_files && manifest.requests.iter().any(|request| request.capability == Capability::Files) {
@@ -180,7 +202,7 @@ fn check_wishes(manifest: &Manifest, report: &mut Inspection) -> Result<(), Inst
                 .push(format!("the manifest asks for `{name}`, which the component does not import"));
         }
     }
-    if manifest.instances == Instances::Actor {
+    if manifest.instances == Instances::Actor && !report.is_channel {
         report
             .warnings
             .push("`instances = \"actor\"` is for channels: every call gets a fresh instance".to_owned());

@@ -7,6 +7,7 @@
 //! To serve one more interface: its capability in `capability`, its shell in `wit`, its line in
 //! `capability::classify`.
 
+pub mod actor;
 pub mod call;
 pub mod capability;
 pub mod engine;

@@ -10,10 +10,11 @@ use berth_model::tool::Risk;
 use serde_json::Value;
 use toml::Spanned;
 
+use crate::actor::hooks;
 use crate::capability::config::BadSchema;
 use crate::capability::grants::Request;
 use crate::capability::limit::Limit;
-use crate::capability::{Capability, endpoint, files, http, keyvalue, secret};
+use crate::capability::{Capability, endpoint, files, http, keyvalue, secret, websocket};
 use crate::limits::Wishes;
 use crate::tool::snake;
 
@@ -244,6 +245,8 @@ impl Reader<'_> {
             Capability::Http => http::check_request(&scope),
             Capability::Keyvalue => keyvalue::check_scope(&scope),
             Capability::Secret => secret::check_scope(&scope),
+            Capability::Channel => hooks::check_scope(&scope),
+            Capability::Websocket => websocket::check_scope(&scope),
             _ => Ok(()),
         };
         checked.map_err(|message| ManifestError::at("MANIFEST_SCOPE", self.source, Some(span), message))?;

@@ -24,9 +24,12 @@ use crate::limits::{self, Limits};
 use crate::manifest::Manifest;
 use crate::tool::{self, ToolDescription, ToolExport};
 use crate::value::{Decoder, FunctionShape};
+use crate::wit::v0_1::channel;
 
 /// The interface of dynamic tools, without its version.
 pub const TOOLS_INTERFACE: &str = "berth:plugin/tools";
+/// The interface of channels, without its version.
+pub const CHANNEL_INTERFACE: &str = "berth:plugin/channel";
 /// Log lines that a plugin keeps for its operator.
 const RECENT_LINES: usize = 512;
 
@@ -63,6 +66,8 @@ pub(crate) struct Loaded {
     calls: Arc<Semaphore>,
     tools: HashMap<String, Prepared>,
     dynamic: Option<Dynamic>,
+    /// What the component exports as a channel.
+    pub channel: Option<ChannelExports>,
     manifest: Arc<Manifest>,
     requests: Arc<Vec<Request>>,
     described: Vec<ToolDescription>,
@@ -72,9 +77,29 @@ pub(crate) struct Loaded {
     pub ready: Ready,
 }
 
+/// Whether an export is one that the host looks up by name.
+pub(crate) fn is_optional_export(interface: &str) -> bool {
+    const KNOWN: [&str; 6] = ["tool-cancel", "channel-edit", "reconcile", "pulse", "lifecycle", "health"];
+    interface.strip_prefix("berth:plugin/").is_some_and(|name| KNOWN.contains(&name))
+}
+
 enum Prepared {
     Typed { function: ComponentExportIndex, shape: Arc<FunctionShape> },
     Dynamic,
+}
+
+/// Where the functions of a channel are.
+pub(crate) struct ChannelExports {
+    pub channel: channel::GuestIndices,
+    /// Optional.
+    pub reconcile: Option<channel::ReconcileIndices>,
+}
+
+impl ChannelExports {
+    fn of(pre: &InstancePre<PluginState>) -> Option<Self> {
+        let channel = channel::GuestIndices::new(pre).ok()?;
+        Some(Self { channel, reconcile: channel::ReconcileIndices::new(pre).ok() })
+    }
 }
 
 #[derive(Clone)]
@@ -101,6 +126,7 @@ impl LoadedPlugin {
             inner: Arc::new(Loaded {
                 calls: Arc::new(Semaphore::new(limits.concurrent_calls)),
                 dynamic: dynamic(&component),
+                channel: ChannelExports::of(&pre),
                 tools,
                 pre,
                 id: spec.manifest.id.clone(),

@@ -33,6 +33,15 @@ pub trait EndpointLink: Send + Sync {
 
     /// Sends a delivery to one connection of its endpoint; false when there is none.
     async fn deliver(&self, delivery: OutboundDelivery) -> bool;
+
+    /// Whether the endpoint takes its deliveries from the outbox by itself, as channels do. Such a one is never handed a
+    /// delivery, and is rung instead.
+    fn pulls(&self, _: &EndpointId) -> bool {
+        false
+    }
+
+    /// Tells an endpoint that pulls that something waits for it.
+    fn ring(&self, _: &EndpointId) {}
 }
 
 /// A tool call for an endpoint.

@@ -6,6 +6,7 @@
 //! [`StoreError::DiskFull`]) or on a row that no version of ours writes ([`StoreError::Inconsistent`]).
 
 mod audit;
+mod channel;
 mod generation;
 mod grant;
 mod keyvalue;
@@ -29,6 +30,7 @@ use berth_model::{
 };
 
 pub use audit::{AuditFilter, AuditRepo};
+pub use channel::ChannelRepo;
 pub use generation::GenerationRepo;
 pub use grant::GrantRepo;
 pub use keyvalue::{KeysFrom, KeyvaluePair, KeyvalueRepo, KeyvalueSpace, KeyvalueUsage};
@@ -108,6 +110,7 @@ pub trait Tx:
     + AuditRepo
     + SecretRepo
     + GenerationRepo
+    + ChannelRepo
     + Send
 {
     async fn commit(self: Box<Self>) -> Result<(), StoreError>;
@@ -364,7 +367,8 @@ pub trait DeliveryRepo {
         now: Timestamp,
         limit: u32,
     ) -> Result<Vec<Delivery>, StoreError>;
-    /// Returns `sending` ones to `retry`; for the start after a crash.
+    /// Returns `sending` ones to `retry`, but not those of channels, which ask what became of them; for the start after a
+    /// crash.
     async fn release_deliveries(&mut self, now: Timestamp) -> Result<u64, StoreError>;
 }
 

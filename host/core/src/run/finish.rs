@@ -10,7 +10,7 @@ use super::leftovers;
 use crate::core::object;
 use crate::message_view::message_view;
 use crate::port::store::Tx;
-use crate::{Core, CoreError};
+use crate::{Core, CoreError, inbound};
 
 /// Ends a run with its answer. `completed` is the event of the round that gave it.
 pub(crate) async fn succeed(
@@ -26,6 +26,7 @@ pub(crate) async fn succeed(
     if !text.trim().is_empty() {
         let message = answer(core, run, text, MessageStatus::Completed);
         tx.insert_message(&message).await?;
+        inbound::queue_reply(core, &mut *tx, run, &message).await?;
         run.output_message = Some(message.id);
         events.push(core.event(run, EventType::MessageCompleted, message_completed(run, &message)));
     }
@@ -48,6 +49,7 @@ pub(crate) async fn stop(core: &Core, run: &mut Run, said: &str) -> Result<(), C
     if !said.trim().is_empty() {
         let message = answer(core, run, said, MessageStatus::Stopped);
         tx.insert_message(&message).await?;
+        inbound::queue_reply(core, &mut *tx, run, &message).await?;
         run.output_message = Some(message.id);
         events.push(core.event(run, EventType::MessageCompleted, message_completed(run, &message)));
     }
@@ -79,7 +81,7 @@ pub(crate) async fn fail_now(core: &Core, run: &mut Run, failure: RunFailure) ->
     let mut tx = core.0.store.write().await?;
     fail(core, &mut *tx, run, failure).await?;
     tx.commit().await?;
-    core.0.bus.committed();
+    told(core, run);
     Ok(())
 }
 
@@ -89,7 +91,7 @@ pub(crate) async fn fail_by_id(core: &Core, id: RunId, failure: RunFailure) -> R
     let Some(mut run) = tx.lookup_run(id).await?.filter(|run| !run.status.is_final()) else { return Ok(()) };
     fail(core, &mut *tx, &mut run, failure).await?;
     tx.commit().await?;
-    core.0.bus.committed();
+    told(core, &run);
     Ok(())
 }
 
@@ -106,6 +108,7 @@ pub(crate) async fn fail(
         let text = format!("This could not be done: {} ({})", failure.message, failure.code);
         let message = answer(core, run, &text, MessageStatus::Failed);
         tx.insert_message(&message).await?;
+        inbound::queue_reply(core, tx, run, &message).await?;
         run.output_message = Some(message.id);
         events.push(core.event(run, EventType::MessageCompleted, message_completed(run, &message)));
     }
@@ -131,8 +134,16 @@ async fn store(core: &Core, mut tx: Box<dyn Tx>, run: &Run, events: Vec<NewEvent
         tx.touch_thread(thread, core.now()).await?;
     }
     tx.commit().await?;
-    core.0.bus.committed();
+    told(core, run);
     Ok(())
+}
+
+/// Tells the end of a run that is committed, to the listeners and to the channel that carries its answer.
+fn told(core: &Core, run: &Run) {
+    core.0.bus.committed();
+    if let Some(endpoint) = &run.origin_endpoint {
+        core.0.endpoints.ring(endpoint);
+    }
 }
 
 fn end(core: &Core, run: &mut Run, status: RunStatus) {

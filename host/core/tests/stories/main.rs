@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a failed set-up is a failed test")]
 
 mod calls;
+mod channels;
 mod devices;
 mod harness;
 mod messages;

@@ -7,6 +7,7 @@ use serde::de::{DeserializeOwned, IgnoredAny};
 use serde_json::json;
 
 use super::nul;
+use crate::config::HttpConfig;
 use crate::error::ApiError;
 use crate::state::HttpState;
 
@@ -25,13 +26,20 @@ impl<T: DeserializeOwned> FromRequest<HttpState> for Body<T> {
         let config = state.config();
         let limit =
             request.extensions().get::<BodyLimit>().map_or(config.limits.default_bytes, |limit| limit.0);
-        let bytes =
-            tokio::time::timeout(config.body_within, read(request, limit)).await.map_err(|_| {
-                let message = format!("the body did not arrive within {} s", config.body_within.as_secs());
-                ApiError::new(StatusCode::REQUEST_TIMEOUT, "request_timeout", message).retryable()
-            })??;
-        parse(&bytes).map(Self)
+        parse(&read_body(request, config, limit).await?).map(Self)
     }
+}
+
+/// The bytes of a body: 413 for more than `limit`, 408 for too slow.
+pub(crate) async fn read_body(
+    request: Request,
+    config: &HttpConfig,
+    limit: usize,
+) -> Result<Vec<u8>, ApiError> {
+    tokio::time::timeout(config.body_within, read(request, limit)).await.map_err(|_| {
+        let message = format!("the body did not arrive within {} s", config.body_within.as_secs());
+        ApiError::new(StatusCode::REQUEST_TIMEOUT, "request_timeout", message).retryable()
+    })?
 }
 
 fn check_type(request: &Request) -> Result<(), ApiError> {

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a failed set-up is a failed test")]
 
+mod channels;
 mod fixture;
 mod generations;
 mod grants;
@@ -36,6 +37,9 @@ macro_rules! stories {
 }
 
 stories! {
+    channels::what_is_kept_for_a_channel_reads_back_as_it_was_written,
+    channels::events_and_deliveries_come_in_the_order_of_their_time,
+    channels::a_crash_does_not_send_again_what_a_channel_had_begun,
     round_trip::every_aggregate_reads_back_as_it_was_written,
     round_trip::lists_are_filtered_bounded_and_in_order,
     rules::the_same_message_sent_by_twenty_at_once_is_stored_once,

@@ -76,7 +76,7 @@ pub(crate) fn dynamic_arguments(arguments: &Value) -> Result<String, BadValue> {
 }
 
 /// Keeps a panic of the host's own code inside the call.
-async fn contained<T>(call: impl Future<Output = Result<T, CallError>>) -> Result<T, CallError> {
+pub(super) async fn contained<T>(call: impl Future<Output = Result<T, CallError>>) -> Result<T, CallError> {
     AssertUnwindSafe(call).catch_unwind().await.unwrap_or_else(|panic| {
         let message = panic
             .downcast_ref::<&str>()
@@ -229,12 +229,16 @@ async fn serve(plugin: &Loaded, place: &mut Place, work: Work) -> wasmtime::Resu
 }
 
 /// Ends when a cancelled guest has had its time to return.
-async fn grace(cancel: &CancellationToken) {
+pub(super) async fn grace(cancel: &CancellationToken) {
     cancel.cancelled().await;
     tokio::time::sleep(limits::CANCEL_GRACE).await;
 }
 
-fn with_folders(shared: &Shared, folders: &[Folder], config: &EngineConfig) -> Result<WasiCtx, CallError> {
+pub(super) fn with_folders(
+    shared: &Shared,
+    folders: &[Folder],
+    config: &EngineConfig,
+) -> Result<WasiCtx, CallError> {
     let mut builder = state::wasi_builder(shared);
     // Before the folders: each takes the setting over when it is opened.
     builder.allow_blocking_current_thread(true);
@@ -312,7 +316,7 @@ fn typed(value: Val, shape: Option<&Shape>, limit: usize) -> Result<(Value, bool
 }
 
 /// Names what ended a guest.
-fn failed(error: &wasmtime::Error, plugin: &Loaded, shared: &Shared, wall: Duration) -> CallError {
+pub(super) fn failed(error: &wasmtime::Error, plugin: &Loaded, shared: &Shared, wall: Duration) -> CallError {
     match shared.stop() {
         Stop::Cpu => return CallError::Cpu { seconds: shared.limits.cpu.as_secs_f64() },
         Stop::Wall => return CallError::Timeout { seconds: wall.as_secs_f64() },

@@ -36,6 +36,15 @@ impl Spending {
         }
     }
 
+    /// Counts from nothing again, for another call of the same instance.
+    pub fn renew(&self) {
+        for counter in
+            [&self.host_calls, &self.sent, &self.received, &self.written, &self.created, &self.denials]
+        {
+            counter.store(0, Relaxed);
+        }
+    }
+
     pub fn count_host_call(&self) {
         self.host_calls.fetch_add(1, Relaxed);
     }

@@ -176,6 +176,15 @@ impl PluginState {
         self.memory.total
     }
 
+    /// Begins another call in the same store, with limits, time and context of its own. Memory and handles stay, and
+    /// count on.
+    pub fn renew(&mut self, shared: Arc<Shared>, context: Arc<CallContext>) {
+        shared.peak_memory.fetch_max(self.memory.total as u64, Ordering::Relaxed);
+        self.memory.shared = shared.clone();
+        self.shared = shared;
+        self.call.context = context;
+    }
+
     pub fn call_context(&self) -> &Arc<CallContext> {
         &self.call.context
     }

@@ -8,8 +8,10 @@ use super::approvals::{ApprovalDesk, NoApprovals};
 use super::config::{ConfigSource, NoConfig};
 use super::endpoint::{EndpointCaller, NoEndpoints};
 use super::http::HttpOutlet;
+use super::inbound::{Inbox, NoInbox};
 use super::keyvalue::{KeyvalueStore, NoKeyvalue};
 use super::ledger::{Ledger, NoLedger};
+use super::websocket::{NoSockets, Sockets};
 
 /// The ports of the capabilities. Cheap to clone; a test puts a fake in the place of one.
 #[derive(Clone)]
@@ -21,6 +23,8 @@ pub struct Services {
     pub config: Arc<dyn ConfigSource>,
     pub secrets: Arc<Desk>,
     pub http: HttpOutlet,
+    pub inbox: Arc<dyn Inbox>,
+    pub sockets: Arc<dyn Sockets>,
 }
 
 impl Services {
@@ -34,6 +38,8 @@ impl Services {
             config: Arc::new(NoConfig),
             secrets: Arc::new(Desk::closed()),
             http: HttpOutlet::closed(),
+            inbox: Arc::new(NoInbox),
+            sockets: Arc::new(NoSockets),
         }
     }
 
@@ -83,6 +89,14 @@ impl Services {
     #[must_use]
     pub fn with_config(mut self, config: Arc<dyn ConfigSource>) -> Self {
         self.config = config;
+        self
+    }
+
+    /// The same for a channel, with what it brings in and the sockets that the host keeps for it.
+    #[must_use]
+    pub fn with_channel(mut self, inbox: Arc<dyn Inbox>, sockets: Arc<dyn Sockets>) -> Self {
+        self.inbox = inbox;
+        self.sockets = sockets;
         self
     }
 }

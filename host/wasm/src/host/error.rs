@@ -62,6 +62,8 @@ pub enum HostError {
     NotQuarantined { id: String },
     #[error(transparent)]
     Transition(#[from] BadTransition),
+    #[error("there is no event `{id}`")]
+    EventNotFound { id: String },
     #[error("the inspection stopped")]
     Inspector,
 }
@@ -98,6 +100,7 @@ impl HostError {
             Self::NothingWaits { .. } => "PLUGIN_NOTHING_WAITS",
             Self::NoEarlierGeneration { .. } => "PLUGIN_NO_EARLIER_GENERATION",
             Self::NotQuarantined { .. } => "PLUGIN_NOT_QUARANTINED",
+            Self::EventNotFound { .. } => "CHANNEL_EVENT_NOT_FOUND",
             Self::Transition(_) | Self::Inspector => "PLUGIN_HOST_FAILURE",
         }
     }

@@ -249,7 +249,7 @@ impl PluginHost {
     }
 
     /// Takes the plugin away from new calls until the operator resumes it.
-    async fn quarantine(&self, id: &PluginId, number: i64, why: &str) -> Result<(), HostError> {
+    pub(super) async fn quarantine(&self, id: &PluginId, number: i64, why: &str) -> Result<(), HostError> {
         let taken = self.registry.shelf.take(id);
         if let Some(live) = taken {
             let patience = self.life.drain;

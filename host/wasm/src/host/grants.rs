@@ -7,9 +7,10 @@ use berth_model::{GrantId, PluginId};
 use serde_json::Value;
 
 use super::{HostError, PluginHost};
+use crate::actor::hooks;
 use crate::capability::grants::Ceiling;
 use crate::capability::limit::Limit;
-use crate::capability::{Capability, endpoint, files, http, keyvalue, secret};
+use crate::capability::{Capability, endpoint, files, http, keyvalue, secret, websocket};
 use crate::manifest::Manifest;
 
 impl PluginHost {
@@ -30,6 +31,8 @@ impl PluginHost {
             (Capability::Http, _) => http::check_grant(&new.scope),
             (Capability::Keyvalue, _) => keyvalue::check_scope(&new.scope),
             (Capability::Secret, _) => secret::check_scope(&new.scope),
+            (Capability::Channel, _) => hooks::check_scope(&new.scope),
+            (Capability::Websocket, _) => websocket::check_scope(&new.scope),
             _ if new.scope.is_object() => Ok(()),
             _ => Err("the scope must be an object".to_owned()),
         };

@@ -98,6 +98,7 @@ impl Registry {
     fn change<T>(&self, change: impl FnOnce(&mut Authority) -> T) {
         change(&mut write(&self.authority));
         self.generation.fetch_add(1, Ordering::Release);
+        self.shelf.tell();
     }
 
     /// Whether an operator agreed to this build.

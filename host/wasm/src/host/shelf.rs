@@ -34,6 +34,8 @@ pub(super) enum Boarding {
 #[derive(Default)]
 pub(super) struct Shelf {
     inner: RwLock<Inner>,
+    /// Rung at each change of what is loaded or granted.
+    changed: watch::Sender<()>,
 }
 
 #[derive(Default)]
@@ -126,7 +128,29 @@ impl Shelf {
         let mut inner = self.write();
         let changed = change(&mut inner.places);
         inner.catalogue = Arc::new(inner.places.iter().flat_map(|(id, place)| specs(id, place)).collect());
+        drop(inner);
+        self.tell();
         changed
+    }
+
+    /// Tells those who follow the changes that there is one.
+    pub fn tell(&self) {
+        self.changed.send_replace(());
+    }
+
+    /// Tells each change of what is loaded or granted.
+    pub fn changes(&self) -> watch::Receiver<()> {
+        self.changed.subscribe()
+    }
+
+    /// Everything that is loaded.
+    pub fn all(&self) -> Vec<(PluginId, LoadedPlugin)> {
+        let inner = self.read();
+        let live = inner.places.iter().filter_map(|(id, place)| match place {
+            Place::Live(live) => Some((id.clone(), live.plugin.clone())),
+            Place::Loading { .. } => None,
+        });
+        live.collect()
     }
 
     fn read(&self) -> RwLockReadGuard<'_, Inner> {

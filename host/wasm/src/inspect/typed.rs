@@ -6,7 +6,7 @@ use wit_parser::{Function, FunctionKind, Resolve, WorldId, WorldItem, WorldKey};
 use super::{Inspection, Skipped};
 use crate::error::InstallError;
 use crate::manifest::Manifest;
-use crate::plugin::TOOLS_INTERFACE;
+use crate::plugin::{CHANNEL_INTERFACE, TOOLS_INTERFACE, is_optional_export};
 use crate::tool::{Declared, ToolDescription, ToolExport};
 use crate::value::{FunctionShape, Shape, schema};
 
@@ -32,6 +32,8 @@ pub(super) fn collect(
                 let bare = name.split('@').next().unwrap_or(&name);
                 if bare == TOOLS_INTERFACE {
                     report.is_dynamic = true;
+                } else if bare == CHANNEL_INTERFACE || is_optional_export(bare) {
+                    // Called by the host alone.
                 } else if bare.starts_with("berth:plugin/") {
                     skip(report, &name, "this version does not call it");
                 } else if bare.starts_with("wasi:") {

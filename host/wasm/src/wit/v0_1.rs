@@ -2,9 +2,12 @@
 
 mod call;
 mod capabilities;
+pub mod channel;
 mod endpoints;
+mod inbound;
 mod progress;
 mod secrets;
+mod websocket;
 
 use wasmtime::component::{HasSelf, Linker};
 
@@ -15,8 +18,17 @@ use crate::capability::CapabilityError;
 pub mod bindings {
     wasmtime::component::bindgen!({
         path: "../../wit",
-        world: "berth:plugin/dynamic-tool",
+        inline: "package berth:host;
+            /// Everything that a plugin may import and export.
+            world everything {
+                include berth:plugin/dynamic-tool@0.1.0;
+                include berth:plugin/channel-plugin@0.1.0;
+                include berth:plugin/optional-exports@0.1.0;
+            }",
+        world: "berth:host/everything",
         imports: {
+            "berth:plugin/inbound": async | trappable,
+            "berth:plugin/websocket": async | trappable,
             "berth:plugin/endpoints.list": async | trappable,
             "berth:plugin/endpoints.call": async | trappable,
             "berth:plugin/progress.partial": async | trappable,
@@ -52,7 +64,10 @@ pub(super) fn link(linker: &mut Linker<PluginState>) -> wasmtime::Result<()> {
     wit::progress::add_to_linker::<_, HasSelf<PluginState>>(linker, |state| state)?;
     wit::capabilities::add_to_linker::<_, HasSelf<PluginState>>(linker, |state| state)?;
     wit::secrets::add_to_linker::<_, HasSelf<PluginState>>(linker, |state| state)?;
-    wit::endpoints::add_to_linker::<_, HasSelf<PluginState>>(linker, |state| state)
+    wit::endpoints::add_to_linker::<_, HasSelf<PluginState>>(linker, |state| state)?;
+    wit::delivery_types::add_to_linker::<_, HasSelf<PluginState>>(linker, |state| state)?;
+    wit::inbound::add_to_linker::<_, HasSelf<PluginState>>(linker, |state| state)?;
+    wit::websocket::add_to_linker::<_, HasSelf<PluginState>>(linker, |state| state)
 }
 
 impl From<CapabilityError> for WitError {

@@ -1,0 +1,509 @@
+//! Channels on a real host and a real Core, with a clock, a network and a model that a story owns.
+#![allow(dead_code, reason = "stories of channels and of sockets take what they need")]
+
+use std::collections::VecDeque;
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use berth_core::port::clock::Clock;
+use berth_core::port::model::{
+    ChatMessage, FinishReason, Model, ModelError, ModelEvent, ModelInfo, ModelRequest, ModelStream,
+};
+use berth_core::port::store::Store;
+use berth_core::{Core, CoreConfig, Ports};
+use berth_model::channel::ChannelEvent;
+use berth_model::delivery::Delivery;
+use berth_model::{EndpointId, GrantId, PluginId, Timestamp};
+use berth_store::{DatabaseUrl, SqlStore};
+use berth_testkit::{CountedIds, NoEndpoints};
+use berth_wasm::actor::wire::{DialError, Heard, Wire, WireReader, WireWriter};
+use berth_wasm::actor::{
+    Alarm, ChannelLink, ChannelParts, ChannelView, Channels, HookAnswer, HookRefusal, Settings, SocketDialer,
+};
+use berth_wasm::capability::CapabilityError;
+use berth_wasm::capability::context::CallContext;
+use berth_wasm::capability::endpoint::{EndpointCaller, EndpointInfo};
+use berth_wasm::capability::services::Services;
+use berth_wasm::capability::websocket::{ConnectRequest, Frame};
+use berth_wasm::{EngineConfig, HostParts, PluginEngine, PluginHost};
+use futures::StreamExt as _;
+use serde_json::{Value, json};
+use tokio::sync::{Semaphore, mpsc, watch};
+use tokio_util::sync::CancellationToken;
+
+use crate::support::config;
+use crate::support::host::{fixture, new_grant};
+
+/// Longer than anything takes on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// What the manifest of the test channel asks for besides what a bare file says.
+const WISHES: &str = r#"
+[[capability]]
+name = "channel"
+reason = "it is one"
+[[capability]]
+name = "websocket"
+required = false
+reason = "its feed"
+scope = { hosts = ["wss://chat.example"] }
+[[capability]]
+name = "endpoint"
+required = false
+reason = "to be held up"
+"#;
+
+/// Time that goes on when a story says so.
+pub struct Hands {
+    now: watch::Sender<Timestamp>,
+    sleepers: Mutex<Vec<Timestamp>>,
+}
+
+impl Default for Hands {
+    fn default() -> Self {
+        let now = watch::Sender::new(Timestamp::from_micros(1_777_593_600_000_000));
+        Self { now, sleepers: Mutex::default() }
+    }
+}
+
+impl Hands {
+    pub fn advance(&self, span: Duration) {
+        self.now.send_modify(|now| *now = now.plus(span));
+    }
+
+    /// Whether somebody waits for a time that is to come within `span`.
+    fn is_awaited_within(&self, span: Duration) -> bool {
+        let now = *self.now.borrow();
+        self.sleepers.lock().unwrap().iter().any(|at| *at > now && *at <= now.plus(span))
+    }
+}
+
+struct Asleep<'a>(&'a Hands, Timestamp);
+
+impl Drop for Asleep<'_> {
+    fn drop(&mut self) {
+        let mut sleepers = self.0.sleepers.lock().unwrap();
+        let at = sleepers.iter().position(|at| *at == self.1).unwrap();
+        sleepers.swap_remove(at);
+    }
+}
+
+impl Clock for Hands {
+    fn now(&self) -> Timestamp {
+        *self.now.borrow()
+    }
+}
+
+#[async_trait]
+impl Alarm for Hands {
+    fn now(&self) -> Timestamp {
+        *self.now.borrow()
+    }
+
+    async fn until(&self, at: Timestamp) {
+        self.sleepers.lock().unwrap().push(at);
+        let _asleep = Asleep(self, at);
+        self.now.subscribe().wait_for(|now| *now >= at).await.unwrap();
+    }
+}
+
+/// Repeats what was written last.
+struct Echo;
+
+#[async_trait]
+impl Model for Echo {
+    fn info(&self) -> ModelInfo {
+        ModelInfo { provider: "echo".to_owned(), model: "echo".to_owned() }
+    }
+
+    async fn stream(&self, request: ModelRequest) -> Result<ModelStream, ModelError> {
+        let said = request.messages.iter().rev().find_map(|message| match message {
+            ChatMessage::User(text) => Some(text.clone()),
+            _ => None,
+        });
+        let pieces = [
+            Ok(ModelEvent::Text(format!("you said: {}", said.unwrap_or_default()))),
+            Ok(ModelEvent::Finished(FinishReason::Stop)),
+        ];
+        Ok(futures::stream::iter(pieces).boxed())
+    }
+}
+
+/// Holds guests up until a story lets them go on.
+#[derive(Default)]
+struct Gate {
+    held: Semaphore0,
+    open: Semaphore0,
+}
+
+struct Semaphore0(Semaphore);
+
+impl Default for Semaphore0 {
+    fn default() -> Self {
+        Self(Semaphore::new(0))
+    }
+}
+
+#[async_trait]
+impl EndpointCaller for Gate {
+    async fn list(&self, _: &str, _: &CallContext) -> Result<Vec<EndpointInfo>, CapabilityError> {
+        Ok(vec![EndpointInfo {
+            endpoint_id: "rpi.kitchen".to_owned(),
+            provider_type: "rpi".to_owned(),
+            display_name: String::new(),
+            online: true,
+        }])
+    }
+
+    async fn call(
+        &self,
+        _: &EndpointInfo,
+        _: &str,
+        _: Value,
+        _: &CallContext,
+        _: &CancellationToken,
+    ) -> Result<Value, CapabilityError> {
+        self.held.0.add_permits(1);
+        self.open.0.acquire().await.unwrap().forget();
+        Ok(json!({}))
+    }
+}
+
+/// The far end of a socket, as a story holds it.
+pub struct Peer {
+    pub url: String,
+    /// What the peer says.
+    pub say: mpsc::Sender<Result<Heard, DialError>>,
+    /// What the peer hears: texts, `ping`, `close CODE`.
+    pub hears: mpsc::Receiver<String>,
+}
+
+impl Peer {
+    pub async fn says(&self, text: &str) {
+        self.say.send(Ok(Heard::Frame(Frame::Text(text.to_owned())))).await.unwrap();
+    }
+}
+
+/// A network where every address answers, unless a story has it fail.
+#[derive(Default)]
+pub struct Network {
+    peers: Mutex<VecDeque<Peer>>,
+    dialled: Semaphore0,
+    failures: Mutex<usize>,
+}
+
+impl Network {
+    /// The next dials fail.
+    pub fn fail(&self, dials: usize) {
+        *self.failures.lock().unwrap() = dials;
+    }
+
+    /// The next socket that was opened.
+    pub async fn peer(&self) -> Peer {
+        tokio::time::timeout(PATIENCE, self.dialled.0.acquire()).await.unwrap().unwrap().forget();
+        self.peers.lock().unwrap().pop_front().unwrap()
+    }
+
+    /// Whether somebody has opened a socket that the story has not taken.
+    pub fn has_peer(&self) -> bool {
+        !self.peers.lock().unwrap().is_empty()
+    }
+}
+
+struct Reader(mpsc::Receiver<Result<Heard, DialError>>);
+
+#[async_trait]
+impl WireReader for Reader {
+    async fn next(&mut self) -> Option<Result<Heard, DialError>> {
+        self.0.recv().await
+    }
+}
+
+struct Writer(mpsc::Sender<String>);
+
+impl Writer {
+    async fn write(&self, what: String) -> Result<(), DialError> {
+        self.0.send(what).await.map_err(|_| DialError("the peer is gone".to_owned()))
+    }
+}
+
+#[async_trait]
+impl WireWriter for Writer {
+    async fn frame(&mut self, frame: Frame) -> Result<(), DialError> {
+        match frame {
+            Frame::Text(text) => self.write(text).await,
+            Frame::Binary(bytes) => self.write(format!("{} bytes", bytes.len())).await,
+        }
+    }
+
+    async fn ping(&mut self) -> Result<(), DialError> {
+        self.write("ping".to_owned()).await
+    }
+
+    async fn close(&mut self, code: u16, _: &str) -> Result<(), DialError> {
+        self.write(format!("close {code}")).await
+    }
+}
+
+#[async_trait]
+impl SocketDialer for Network {
+    fn covers(&self, scope: &Value, url: &str) -> bool {
+        let hosts = scope["hosts"].as_array().into_iter().flatten().filter_map(Value::as_str);
+        hosts.into_iter().any(|host| url.starts_with(host))
+    }
+
+    async fn dial(&self, request: &ConnectRequest, scopes: &[Value]) -> Result<Wire, DialError> {
+        assert!(!scopes.is_empty(), "dialled without a grant: {}", request.url);
+        {
+            let mut failures = self.failures.lock().unwrap();
+            if *failures > 0 {
+                *failures -= 1;
+                return Err(DialError("nobody is there".to_owned()));
+            }
+        }
+        let (say, from_peer) = mpsc::channel(1);
+        let (to_peer, hears) = mpsc::channel(1);
+        self.peers.lock().unwrap().push_back(Peer { url: request.url.clone(), say, hears });
+        self.dialled.0.add_permits(1);
+        Ok(Wire { reader: Box::new(Reader(from_peer)), writer: Box::new(Writer(to_peer)) })
+    }
+}
+
+/// A host with Core and channels.
+pub struct World {
+    pub host: Arc<PluginHost>,
+    pub channels: Arc<Channels>,
+    pub core: Core,
+    pub clock: Arc<Hands>,
+    pub network: Arc<Network>,
+    store: Arc<SqlStore>,
+    gate: Arc<Gate>,
+    ids: Arc<CountedIds>,
+    folder: tempfile::TempDir,
+}
+
+impl World {
+    pub async fn start() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let (clock, network, gate, ids) = <(Arc<Hands>, Arc<Network>, Arc<Gate>, Arc<CountedIds>)>::default();
+        let database = DatabaseUrl::sqlite(folder.path().join("berth.db"));
+        let store = Arc::new(SqlStore::open(&database).await.unwrap());
+        let (host, channels, core) = launch(folder.path(), &store, &clock, &network, &gate, &ids).await;
+        Self { host, channels, core, clock, network, store, gate, ids, folder }
+    }
+
+    /// With the test channel under the id `channel`, granted all that it asks for but sockets.
+    pub async fn with_channel() -> Self {
+        let world = Self::start().await;
+        world.install("channel").await;
+        world.grant("channel", "channel", json!({})).await;
+        world.grant("channel", "endpoint", json!({ "tools": ["rpi.gate"] })).await;
+        world.until_started("channel").await;
+        world
+    }
+
+    /// A clean stop and another start on the same data.
+    pub async fn restart(self) -> Self {
+        self.channels.shutdown().await;
+        self.core.shutdown().await;
+        let Self { clock, network, store, gate, ids, folder, .. } = self;
+        let (host, channels, core) = launch(folder.path(), &store, &clock, &network, &gate, &ids).await;
+        Self { host, channels, core, clock, network, store, gate, ids, folder }
+    }
+
+    /// Installs the test channel under an id.
+    pub async fn install(&self, id: &str) {
+        self.install_version(id, 1).await;
+    }
+
+    /// Installs the same code under another digest.
+    pub async fn install_version(&self, id: &str, version: u8) {
+        let mut package = fixture("channel", "");
+        package.manifest =
+            format!("[plugin]\nid = \"{id}\"\nversion = \"0.{version}.0\"\nkind = \"channel\"\n{WISHES}");
+        let mut component = package.component.to_vec();
+        // A section that nobody reads.
+        component.extend([0, 3, 1, b'v', version]);
+        package.component = component.into();
+        self.host.install(package).await.unwrap();
+    }
+
+    pub async fn grant(&self, plugin: &str, capability: &str, scope: Value) -> GrantId {
+        let mode = berth_model::plugin::GrantMode::Allow;
+        self.host.grant(new_grant(plugin, capability, scope, mode)).await.unwrap().id
+    }
+
+    pub fn view(&self, plugin: &str) -> Option<ChannelView> {
+        self.channels.view(&PluginId::new(plugin).unwrap())
+    }
+
+    /// The path of a web address without its plugin: the name, and the token when there is one.
+    pub fn path(&self, plugin: &str, hook: &str) -> (String, Option<String>) {
+        let view = self.view(plugin).unwrap();
+        let (_, path) = view.hooks.iter().find(|(name, _)| name == hook).unwrap();
+        let mut parts = path.split('/').skip(3).map(str::to_owned);
+        (parts.next().unwrap(), parts.next())
+    }
+
+    /// A request as a provider that knows the path makes it.
+    pub async fn post(&self, plugin: &str, body: Value) -> Result<HookAnswer, HookRefusal> {
+        let (hook, token) = self.path(plugin, "in");
+        let admitted = self.channels.admit(plugin, &hook, token.as_deref(), "POST")?;
+        admitted.answer("POST", "", Vec::new(), body.to_string().into_bytes()).await
+    }
+
+    /// What a request that works is answered.
+    pub async fn told(&self, body: Value) -> Value {
+        let answer = self.post("channel", body).await.unwrap();
+        assert_eq!(answer.status, 200, "{}", String::from_utf8_lossy(&answer.body));
+        serde_json::from_slice(&answer.body).unwrap()
+    }
+
+    /// A person writes.
+    pub async fn writes(&self, id: &str, text: &str) -> Value {
+        self.told(json!({ "id": id, "from": "ada", "text": text })).await
+    }
+
+    /// A request in a task of its own.
+    pub fn spawn(&self, body: Value) -> tokio::task::JoinHandle<Result<HookAnswer, HookRefusal>> {
+        let (hook, token) = self.path("channel", "in");
+        let channels = self.channels.clone();
+        tokio::spawn(async move {
+            let admitted = channels.admit("channel", &hook, token.as_deref(), "POST")?;
+            admitted.answer("POST", "", Vec::new(), body.to_string().into_bytes()).await
+        })
+    }
+
+    /// Waits until a guest is held up.
+    pub async fn until_held(&self) {
+        tokio::time::timeout(PATIENCE, self.gate.held.0.acquire()).await.unwrap().unwrap().forget();
+    }
+
+    /// Lets guests go on that are held up, or will be.
+    pub fn let_go(&self, guests: usize) {
+        self.gate.open.0.add_permits(guests);
+    }
+
+    /// Waits until a story's condition holds.
+    pub async fn until<F: Future<Output = bool>>(&self, what: &str, mut holds: impl FnMut() -> F) {
+        let waited = tokio::time::timeout(PATIENCE, async {
+            while !holds().await {
+                tokio::task::yield_now().await;
+            }
+        });
+        assert!(waited.await.is_ok(), "in vain: {what}\n{:#?}", self.printed("channel"));
+    }
+
+    /// Waits until so many instances have broken off, and lets the wait before the next one go by.
+    pub async fn until_restarted(&self, times: usize) {
+        for _ in 0..times {
+            let wait = Duration::from_secs(2);
+            self.until("a wait before it begins anew", async || self.clock.is_awaited_within(wait)).await;
+            self.clock.advance(wait);
+        }
+    }
+
+    /// Whether somebody waits for a time that is to come within `span`.
+    pub fn sleeps_within(&self, span: Duration) -> bool {
+        self.clock.is_awaited_within(span)
+    }
+
+    pub async fn until_started(&self, plugin: &str) {
+        self.until("the channel starts", async || {
+            self.view(plugin).is_some_and(|view| !view.hooks.is_empty())
+        })
+        .await;
+    }
+
+    /// What a plugin has printed.
+    pub fn printed(&self, plugin: &str) -> Vec<String> {
+        let lines = self.host.logs(&PluginId::new(plugin).unwrap()).unwrap_or_default();
+        lines.into_iter().map(|line| line.text).collect()
+    }
+
+    pub async fn until_printed(&self, text: &str) {
+        self.until(text, async || self.printed("channel").iter().any(|line| line.contains(text))).await;
+    }
+
+    /// The texts that people and the channel itself have brought in, oldest first.
+    pub async fn brought_in(&self) -> Vec<String> {
+        let mut tx = self.store.read().await.unwrap();
+        let filter = berth_core::port::store::ThreadFilter { limit: 100, ..Default::default() };
+        let mut texts = Vec::new();
+        for thread in tx.list_threads(&filter).await.unwrap() {
+            let messages = tx.list_messages(thread.id, None).await.unwrap();
+            let by_user = messages.into_iter().filter(|one| one.role == berth_model::message::Role::User);
+            texts.extend(by_user.map(|message| message.content));
+        }
+        texts
+    }
+
+    pub async fn until_brought_in(&self, text: &str) {
+        self.until(text, async || self.brought_in().await.iter().any(|told| told == text)).await;
+    }
+
+    /// The text and the state of each delivery of the channel, newest first.
+    pub async fn states(&self) -> Vec<(String, String)> {
+        let endpoint = EndpointId::fixed("channel.channel");
+        let deliveries = self.core.list_deliveries(&endpoint, 50).await.unwrap();
+        let shown = |one: Delivery| {
+            (one.payload["content"].as_str().unwrap_or_default().to_owned(), one.status.to_string())
+        };
+        deliveries.into_iter().map(shown).collect()
+    }
+
+    pub async fn until_state(&self, text: &str, state: &str) {
+        self.until(&format!("{text} is {state}"), async || {
+            let all = self.states().await;
+            all.iter().any(|(told, is)| told.contains(text) && is == state)
+        })
+        .await;
+    }
+
+    pub async fn events(&self, plugin: &str) -> Vec<ChannelEvent> {
+        self.channels.events(&PluginId::new(plugin).unwrap()).await.unwrap()
+    }
+
+    pub async fn plugin(&self, id: &str) -> berth_model::plugin::Plugin {
+        self.host.show(&PluginId::new(id).unwrap()).await.unwrap().plugin
+    }
+}
+
+async fn launch(
+    folder: &Path,
+    store: &Arc<SqlStore>,
+    clock: &Arc<Hands>,
+    network: &Arc<Network>,
+    gate: &Arc<Gate>,
+    ids: &Arc<CountedIds>,
+) -> (Arc<PluginHost>, Arc<Channels>, Core) {
+    let cache = Some(folder.join("compiled"));
+    let host = PluginHost::new(HostParts {
+        engine: PluginEngine::new(EngineConfig { cache, ..config() }).unwrap(),
+        store: store.clone(),
+        clock: clock.clone(),
+        ids: ids.clone(),
+        folder: folder.join("components"),
+        services: Services::none().with_endpoints(gate.clone()),
+    });
+    host.boot().await.unwrap();
+    let channels = Channels::new(ChannelParts {
+        host: host.clone(),
+        alarm: clock.clone(),
+        dialer: network.clone(),
+        settings: Settings::default(),
+    });
+    let ports = Ports {
+        store: store.clone(),
+        clock: clock.clone(),
+        ids: ids.clone(),
+        model: Arc::new(Echo),
+        plugins: host.clone(),
+        endpoints: Arc::new(ChannelLink { others: Arc::new(NoEndpoints), channels: channels.clone() }),
+    };
+    let core = Core::start(ports, CoreConfig::default()).await.unwrap();
+    channels.start(core.clone());
+    (host, channels, core)
+}

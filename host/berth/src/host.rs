@@ -26,6 +26,7 @@ use crate::admin::Admin;
 use crate::config::{Config, FILE_NAME};
 use crate::failure::Failure;
 use crate::place::{DataDir, FolderLock, Token};
+use crate::programs::Programs;
 use crate::system::{RandomIds, SystemClock};
 use crate::{brain, bundled, secrets};
 
@@ -93,7 +94,8 @@ impl Host {
                 .with_endpoints(endpoints.clone())
                 .with_keyvalue(Arc::new(StoredKeyvalue::new(store.clone(), clock.clone(), quota(&config))))
                 .with_config(Arc::new(plugin_settings(&config)))
-                .with_secrets(Arc::new(Desk::new(vault.clone()))),
+                .with_secrets(Arc::new(Desk::new(vault.clone())))
+                .with_programs(Arc::new(Programs::new(&data)?)),
         });
         let loading = plugins.begin().await.map_err(anyhow::Error::from)?;
         let ports = Ports {

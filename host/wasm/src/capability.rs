@@ -13,6 +13,7 @@ pub mod keyvalue;
 pub mod ledger;
 pub mod limit;
 pub mod logs;
+pub mod process;
 pub mod progress;
 pub mod secret;
 pub mod services;
@@ -124,7 +125,10 @@ impl Capability {
 
     /// Whether this version can serve it.
     pub const fn is_available(self) -> bool {
-        matches!(self, Self::Files | Self::Endpoint | Self::Secret | Self::Keyvalue | Self::Config)
+        matches!(
+            self,
+            Self::Files | Self::Endpoint | Self::Secret | Self::Keyvalue | Self::Config | Self::Process
+        )
     }
 }
 
@@ -186,6 +190,7 @@ pub fn granted_scope(view: &grants::GrantView, capability: Capability, wanted: &
             folder.is_some_and(|folder| !writes || folder.access == files::Access::ReadWrite)
         }
         Capability::Endpoint => endpoint::check(view, wanted),
+        Capability::Process => process::check(view, wanted),
         Capability::Keyvalue => keyvalue::asked(wanted).is_some_and(|(bucket, way)| {
             view.decide(capability, wanted.clone(), |scope| keyvalue::covers(scope, &bucket, way)).is_ok()
         }),

@@ -13,7 +13,7 @@ use toml::Spanned;
 use crate::capability::config::BadSchema;
 use crate::capability::grants::Request;
 use crate::capability::limit::Limit;
-use crate::capability::{Capability, endpoint, files, keyvalue, secret};
+use crate::capability::{Capability, endpoint, files, keyvalue, process, secret};
 use crate::limits::Wishes;
 use crate::tool::snake;
 
@@ -242,6 +242,7 @@ impl Reader<'_> {
             Capability::Files => files::check_request(&scope),
             Capability::Endpoint => endpoint::check_scope(&scope),
             Capability::Keyvalue => keyvalue::check_scope(&scope),
+            Capability::Process => process::check_scope(&scope),
             Capability::Secret => secret::check_scope(&scope),
             _ => Ok(()),
         };

@@ -202,11 +202,6 @@ impl PluginState {
         }
     }
 
-    /// The resources that the guest holds.
-    pub fn table(&mut self) -> &mut ResourceTable {
-        &mut self.table
-    }
-
     /// Where what the guest prints and logs is kept.
     pub fn logs(&self) -> &LogSink {
         &self.shared.logs

@@ -9,6 +9,7 @@ use super::config::{ConfigSource, NoConfig};
 use super::endpoint::{EndpointCaller, NoEndpoints};
 use super::keyvalue::{KeyvalueStore, NoKeyvalue};
 use super::ledger::{Ledger, NoLedger};
+use super::process::{NoPrograms, ProgramRunner};
 
 /// The ports of the capabilities. Cheap to clone; a test puts a fake in the place of one.
 #[derive(Clone)]
@@ -19,6 +20,7 @@ pub struct Services {
     pub keyvalue: Arc<dyn KeyvalueStore>,
     pub config: Arc<dyn ConfigSource>,
     pub secrets: Arc<Desk>,
+    pub programs: Arc<dyn ProgramRunner>,
 }
 
 impl Services {
@@ -31,7 +33,15 @@ impl Services {
             keyvalue: Arc::new(NoKeyvalue),
             config: Arc::new(NoConfig),
             secrets: Arc::new(Desk::closed()),
+            programs: Arc::new(NoPrograms),
         }
+    }
+
+    /// The same, with a way to run programs of the machine.
+    #[must_use]
+    pub fn with_programs(mut self, programs: Arc<dyn ProgramRunner>) -> Self {
+        self.programs = programs;
+        self
     }
 
     /// The same, with the secrets of a vault.

@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::{HostError, PluginHost};
 use crate::capability::grants::Ceiling;
 use crate::capability::limit::Limit;
-use crate::capability::{Capability, endpoint, files, keyvalue, secret};
+use crate::capability::{Capability, endpoint, files, keyvalue, process, secret};
 
 impl PluginHost {
     /// Stores a grant; calls in flight see it at their next host call.
@@ -27,6 +27,7 @@ impl PluginHost {
             }
             (Capability::Endpoint, _) => endpoint::check_scope(&new.scope),
             (Capability::Keyvalue, _) => keyvalue::check_scope(&new.scope),
+            (Capability::Process, _) => process::check_scope(&new.scope),
             (Capability::Secret, _) => secret::check_scope(&new.scope),
             _ if new.scope.is_object() => Ok(()),
             _ => Err("the scope must be an object".to_owned()),

@@ -3,6 +3,7 @@
 mod call;
 mod capabilities;
 mod endpoints;
+mod process;
 mod progress;
 mod secrets;
 
@@ -19,6 +20,7 @@ pub mod bindings {
         imports: {
             "berth:plugin/endpoints.list": async | trappable,
             "berth:plugin/endpoints.call": async | trappable,
+            "berth:plugin/process.run": async | trappable,
             "berth:plugin/progress.partial": async | trappable,
             "berth:plugin/secrets.open": async | trappable,
             "berth:plugin/secrets.[method]secret.hmac-sha256": async | trappable,
@@ -50,6 +52,7 @@ pub(super) fn link(linker: &mut Linker<PluginState>) -> wasmtime::Result<()> {
     wit::call::add_to_linker::<_, HasSelf<PluginState>>(linker, |state| state)?;
     wit::progress::add_to_linker::<_, HasSelf<PluginState>>(linker, |state| state)?;
     wit::capabilities::add_to_linker::<_, HasSelf<PluginState>>(linker, |state| state)?;
+    wit::process::add_to_linker::<_, HasSelf<PluginState>>(linker, |state| state)?;
     wit::secrets::add_to_linker::<_, HasSelf<PluginState>>(linker, |state| state)?;
     wit::endpoints::add_to_linker::<_, HasSelf<PluginState>>(linker, |state| state)
 }

@@ -2,7 +2,7 @@
 //!
 //! A *typed tool* is a WIT interface and a plain function for each of its functions ([`export_typed!`]). A *dynamic
 //! tool* describes its tools when the host asks ([`Tool`], [`export_tool!`]). What the host offers stands in the
-//! modules [`call`], [`progress`], [`capabilities`], [`endpoints`], [`secrets`] and [`clock`].
+//! modules [`call`], [`progress`], [`capabilities`], [`endpoints`], [`secrets`], [`mod@process`] and [`clock`].
 //!
 //! On any target that is not WebAssembly the host is a fake that a test can script ([`testing`]), so the logic of a
 //! plugin is tested as plain Rust. On WebAssembly without the C library of WASI 0.2 the crate brings an allocator that
@@ -14,6 +14,7 @@ pub mod capabilities;
 pub mod channel;
 pub mod clock;
 pub mod endpoints;
+pub mod process;
 pub mod progress;
 pub mod secrets;
 #[cfg(not(target_family = "wasm"))]

@@ -15,6 +15,7 @@ use std::time::Duration;
 use crate::Error;
 use crate::call::Context;
 use crate::endpoints::EndpointInfo;
+use crate::process::Output;
 
 /// A call that the plugin made to an endpoint.
 #[derive(Clone, Debug, PartialEq)]
@@ -27,6 +28,16 @@ pub struct EndpointCall {
 
 pub use secrets::{SecretAnswer, SecretUse};
 
+/// A program that the plugin ran.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProgramRun {
+    pub program: String,
+    pub argv: Vec<String>,
+    pub stdin: Vec<u8>,
+    pub folder: Option<String>,
+}
+
+type Ran = Box<dyn FnMut(&ProgramRun) -> Result<Output, Error>>;
 type Answer = Box<dyn FnMut(&EndpointCall) -> Result<String, Error>>;
 
 /// What the host answers, and what it was told.
@@ -46,8 +57,10 @@ pub struct Host {
     pub endpoint_calls: Vec<EndpointCall>,
     /// What was done with secrets, in order.
     pub secret_uses: Vec<SecretUse>,
+    pub program_runs: Vec<ProgramRun>,
     answer: Answer,
     secret_answer: secrets::Answer,
+    ran: Ran,
 }
 
 impl Default for Host {
@@ -80,6 +93,10 @@ impl Default for Host {
             secret_answer: Box::new(|asked| {
                 Err(Error::new("SECRET_NOT_FOUND", format!("there is no secret `{}`", asked.name)))
             }),
+            program_runs: Vec::new(),
+            ran: Box::new(|run| {
+                Err(Error::new("COMMAND_REFUSED", format!("`{}` is no program of the policy", run.program)))
+            }),
         }
     }
 }
@@ -93,6 +110,11 @@ impl Host {
     /// Sets what comes of the use of a secret.
     pub fn on_secret_use(&mut self, answer: impl FnMut(&SecretUse) -> Result<SecretAnswer, Error> + 'static) {
         self.secret_answer = Box::new(answer);
+    }
+
+    /// Sets what comes of a program.
+    pub fn on_program_run(&mut self, ran: impl FnMut(&ProgramRun) -> Result<Output, Error> + 'static) {
+        self.ran = Box::new(ran);
     }
 }
 
@@ -167,6 +189,26 @@ pub(crate) mod endpoints {
             let answer = (host.answer)(&call);
             host.endpoint_calls.push(call);
             answer
+        })
+    }
+}
+
+pub(crate) mod process {
+    use super::{ProgramRun, host};
+    use crate::Error;
+    use crate::process::{Limits, Output};
+
+    pub fn run(program: &str, argv: &[String], stdin: &[u8], limits: &Limits) -> Result<Output, Error> {
+        let run = ProgramRun {
+            program: program.into(),
+            argv: argv.into(),
+            stdin: stdin.into(),
+            folder: limits.folder.clone(),
+        };
+        host(|host| {
+            let ran = (host.ran)(&run);
+            host.program_runs.push(run);
+            ran
         })
     }
 }

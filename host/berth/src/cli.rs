@@ -85,6 +85,8 @@ pub enum Command {
     Token(command::token::Options),
     /// Bring the database to the newest schema and stop.
     Migrate(command::migrate::Options),
+    /// Look at the policies of the data folder: which programs plugins may run.
+    Policy(command::policy::Options),
     /// Check this machine and the running host.
     Doctor(command::doctor::Options),
 }

@@ -32,6 +32,7 @@ use crate::config::{Config, FILE_NAME};
 use crate::failure::Failure;
 use crate::place::{DataDir, FolderLock, Token};
 use crate::sockets::BrokerDialer;
+use crate::programs::Programs;
 use crate::system::{RandomIds, SystemClock};
 use crate::{brain, bundled, secrets};
 
@@ -90,6 +91,7 @@ impl Host {
         }
         let hidden = hidden(&data, vault.place().path(), settings_file.as_deref(), &database);
         let engine = engine(&config, &data, hidden)?;
+        let broker = Broker::new(BrokerParts::system());
         let plugins = PluginHost::new(HostParts {
             engine,
             store: store.clone(),
@@ -101,13 +103,14 @@ impl Host {
                 .with_keyvalue(Arc::new(StoredKeyvalue::new(store.clone(), clock.clone(), quota(&config))))
                 .with_config(Arc::new(plugin_settings(&config)))
                 .with_secrets(Arc::new(Desk::new(vault.clone())))
-                .with_http(HttpOutlet::new(Broker::new(BrokerParts::system()))),
+                .with_http(HttpOutlet::new(broker.clone()))
+                .with_programs(Arc::new(Programs::new(&data)?)),
         });
         let loading = plugins.begin().await.map_err(anyhow::Error::from)?;
         let channels = Channels::new(ChannelParts {
             host: plugins.clone(),
             alarm: Arc::new(SystemAlarm(clock.clone())),
-            dialer: Arc::new(BrokerDialer(Broker::new(BrokerParts::system()))),
+            dialer: Arc::new(BrokerDialer(broker)),
             settings: ChannelSettings::default(),
         });
         let ports = Ports {

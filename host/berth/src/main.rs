@@ -14,6 +14,7 @@ mod host;
 mod interrupt;
 mod output;
 mod place;
+mod programs;
 mod secrets;
 mod sockets;
 mod stop;
@@ -32,6 +33,10 @@ fn main() -> ExitCode {
     // Before anything else: the compiler of plugins has limits that the rest would not fit in.
     if let Some(arguments) = command::compile::arguments() {
         return command::compile::run(arguments);
+    }
+    // A process of one thread, which the runtime below would end.
+    if let Some(arguments) = command::launch::arguments() {
+        return command::launch::run(arguments);
     }
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
@@ -85,6 +90,7 @@ async fn run(cli: Cli) -> Result<(), failure::Failure> {
         Command::Config(options) => command::config::run(&global, &options),
         Command::Token(options) => command::token::run(&global, &options),
         Command::Migrate(options) => command::migrate::run(&global, &options).await,
+        Command::Policy(options) => command::policy::run(&global, &options),
         Command::Doctor(options) => command::doctor::run(&global, &options).await,
     }
 }

@@ -15,6 +15,7 @@ pub mod keyvalue;
 pub mod ledger;
 pub mod limit;
 pub mod logs;
+pub mod process;
 pub mod progress;
 pub mod secret;
 pub mod services;
@@ -137,6 +138,7 @@ impl Capability {
                 | Self::Config
                 | Self::Channel
                 | Self::Websocket
+                | Self::Process
         )
     }
 }
@@ -202,6 +204,7 @@ pub fn granted_scope(view: &grants::GrantView, capability: Capability, wanted: &
         }
         Capability::Endpoint => endpoint::check(view, wanted),
         Capability::Http => http::check(view, wanted),
+        Capability::Process => process::check(view, wanted),
         Capability::Keyvalue => keyvalue::asked(wanted).is_some_and(|(bucket, way)| {
             view.decide(capability, wanted.clone(), |scope| keyvalue::covers(scope, &bucket, way)).is_ok()
         }),

@@ -14,7 +14,7 @@ use crate::actor::hooks;
 use crate::capability::config::BadSchema;
 use crate::capability::grants::Request;
 use crate::capability::limit::Limit;
-use crate::capability::{Capability, endpoint, files, http, keyvalue, secret, websocket};
+use crate::capability::{Capability, endpoint, files, http, keyvalue, process, secret, websocket};
 use crate::limits::Wishes;
 use crate::tool::snake;
 
@@ -244,6 +244,7 @@ impl Reader<'_> {
             Capability::Endpoint => endpoint::check_scope(&scope),
             Capability::Http => http::check_request(&scope),
             Capability::Keyvalue => keyvalue::check_scope(&scope),
+            Capability::Process => process::check_scope(&scope),
             Capability::Secret => secret::check_scope(&scope),
             Capability::Channel => hooks::check_scope(&scope),
             Capability::Websocket => websocket::check_scope(&scope),

@@ -8,11 +8,12 @@ use serde_json::{Value, json};
 use crate::{files, step};
 
 /// Our crates and those of ours that each may use. A new arrow is a change of the architecture.
-const ARROWS: [(&str, &[&str]); 15] = [
+const ARROWS: [(&str, &[&str]); 16] = [
     ("berth-model", &[]),
     ("berth-proto", &[]),
     ("berth-broker", &[]),
     ("berth-core", &["berth-model"]),
+    ("berth-process", &[]),
     ("berth-secrets", &[]),
     ("berth-store", &["berth-core", "berth-model"]),
     ("berth-wasm", &["berth-broker", "berth-core", "berth-model", "berth-secrets"]),
@@ -32,6 +33,7 @@ const ARROWS: [(&str, &[&str]); 15] = [
             "berth-hub",
             "berth-llm",
             "berth-model",
+            "berth-process",
             "berth-proto",
             "berth-secrets",
             "berth-store",
@@ -41,7 +43,9 @@ const ARROWS: [(&str, &[&str]); 15] = [
 ];
 
 /// Crates of others that only the named ones of ours may use.
-const KEPT_IN: [(&str, &[&str]); 6] = [
+const KEPT_IN: [(&str, &[&str]); 8] = [
+    ("landlock", &["berth-process"]),
+    ("seccompiler", &["berth-process"]),
     ("sqlx", &["berth-store", "berth-testkit"]),
     ("wasmtime", &["berth-wasm"]),
     ("wasmtime-wasi", &["berth-wasm"]),

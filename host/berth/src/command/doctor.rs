@@ -31,7 +31,8 @@ struct Check {
 
 pub async fn run(global: &Global, _: &Options) -> Result<(), Failure> {
     let data = DataDir::find(global.data.clone())?;
-    let mut checks = vec![data_folder(&data), configuration(&data), token(&data), key(&data)];
+    let mut checks =
+        vec![data_folder(&data), configuration(&data), token(&data), key(&data), commands(&data)];
     let connected = host(global, &mut checks).await;
     let failed = checks.iter().any(|check| !check.ok);
     if global.json {
@@ -110,6 +111,21 @@ async fn secrets(client: &Client) -> Result<Check, Failure> {
         _ => broken.join(", "),
     };
     Ok(Check { name: "secrets".to_owned(), ok: broken.is_empty(), detail })
+}
+
+/// The policy of commands, and the walls that this machine has for programs.
+fn commands(data: &DataDir) -> Check {
+    let (ok, detail) = match crate::programs::policy(data) {
+        Ok(policy) => {
+            let layers = berth_process::Layers::probe(policy.sandbox.bubblewrap.as_deref());
+            let weaker = policy.sandbox.allow_weaker;
+            let whole = layers.missing().is_empty();
+            let note = if whole || !weaker { "" } else { "; the policy allows less" };
+            (whole || weaker, format!("{} programs; {}{note}", policy.programs().count(), layers.summary()))
+        }
+        Err(failure) => (false, failure.to_string()),
+    };
+    Check { name: "commands".to_owned(), ok, detail }
 }
 
 /// What the running host says of itself.

@@ -12,6 +12,7 @@ mod databases;
 mod device;
 mod disk_full;
 mod hostile;
+mod programs;
 mod resume;
 mod starts;
 mod tour;

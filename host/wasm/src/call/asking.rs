@@ -14,9 +14,20 @@ pub struct Asking {
     spent: Mutex<Vec<ApprovalId>>,
     parked: OnceLock<ApprovalId>,
     parking: Notify,
+    stays: bool,
 }
 
 impl Asking {
+    /// For a guest that cannot be ended and run again, such as one that serves many events.
+    pub fn staying() -> Self {
+        Self { stays: true, ..Self::default() }
+    }
+
+    /// Whether the guest goes on while a question is open.
+    pub fn stays(&self) -> bool {
+        self.stays
+    }
+
     /// What was written down of the call.
     pub fn trail(&self) -> MutexGuard<'_, Trail> {
         self.trail.lock().unwrap_or_else(PoisonError::into_inner)

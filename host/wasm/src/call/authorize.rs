@@ -129,6 +129,9 @@ impl Door<'_> {
                 self.asking.spend(approval);
                 return Ok(approval);
             }
+            Reply::Open(approval) if self.asking.stays() => {
+                (Some(approval), "the owner is asked: try again once there is a yes".to_owned())
+            }
             Reply::Open(approval) => {
                 self.asking.park(approval);
                 return std::future::pending().await;

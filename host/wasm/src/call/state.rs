@@ -183,6 +183,8 @@ impl PluginState {
         self.memory.shared = shared.clone();
         self.shared = shared;
         self.call.context = context;
+        // It sends under the deadline of its call.
+        self.egress = None;
     }
 
     pub fn call_context(&self) -> &Arc<CallContext> {
@@ -246,11 +248,6 @@ impl PluginState {
             self.wasi = None;
             self.shared.revoked.store(true, Ordering::Relaxed);
         }
-    }
-
-    /// The resources that the guest holds.
-    pub fn table(&mut self) -> &mut ResourceTable {
-        &mut self.table
     }
 
     /// Where what the guest prints and logs is kept.

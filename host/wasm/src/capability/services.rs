@@ -12,6 +12,7 @@ use super::inbound::{Inbox, NoInbox};
 use super::keyvalue::{KeyvalueStore, NoKeyvalue};
 use super::ledger::{Ledger, NoLedger};
 use super::websocket::{NoSockets, Sockets};
+use super::process::{NoPrograms, ProgramRunner};
 
 /// The ports of the capabilities. Cheap to clone; a test puts a fake in the place of one.
 #[derive(Clone)]
@@ -25,6 +26,7 @@ pub struct Services {
     pub http: HttpOutlet,
     pub inbox: Arc<dyn Inbox>,
     pub sockets: Arc<dyn Sockets>,
+    pub programs: Arc<dyn ProgramRunner>,
 }
 
 impl Services {
@@ -40,7 +42,15 @@ impl Services {
             http: HttpOutlet::closed(),
             inbox: Arc::new(NoInbox),
             sockets: Arc::new(NoSockets),
+            programs: Arc::new(NoPrograms),
         }
+    }
+
+    /// The same, with a way to run programs of the machine.
+    #[must_use]
+    pub fn with_programs(mut self, programs: Arc<dyn ProgramRunner>) -> Self {
+        self.programs = programs;
+        self
     }
 
     /// The same, with the secrets of a vault.

@@ -10,7 +10,7 @@ use super::{HostError, PluginHost};
 use crate::actor::hooks;
 use crate::capability::grants::Ceiling;
 use crate::capability::limit::Limit;
-use crate::capability::{Capability, endpoint, files, http, keyvalue, secret, websocket};
+use crate::capability::{Capability, endpoint, files, http, keyvalue, process, secret, websocket};
 use crate::manifest::Manifest;
 
 impl PluginHost {
@@ -30,6 +30,7 @@ impl PluginHost {
             (Capability::Endpoint, _) => endpoint::check_scope(&new.scope),
             (Capability::Http, _) => http::check_grant(&new.scope),
             (Capability::Keyvalue, _) => keyvalue::check_scope(&new.scope),
+            (Capability::Process, _) => process::check_scope(&new.scope),
             (Capability::Secret, _) => secret::check_scope(&new.scope),
             (Capability::Channel, _) => hooks::check_scope(&new.scope),
             (Capability::Websocket, _) => websocket::check_scope(&new.scope),

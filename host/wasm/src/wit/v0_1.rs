@@ -5,6 +5,7 @@ mod capabilities;
 pub mod channel;
 mod endpoints;
 mod inbound;
+mod process;
 mod progress;
 mod secrets;
 mod websocket;
@@ -31,6 +32,7 @@ pub mod bindings {
             "berth:plugin/websocket": async | trappable,
             "berth:plugin/endpoints.list": async | trappable,
             "berth:plugin/endpoints.call": async | trappable,
+            "berth:plugin/process.run": async | trappable,
             "berth:plugin/progress.partial": async | trappable,
             "berth:plugin/secrets.open": async | trappable,
             "berth:plugin/secrets.[method]secret.hmac-sha256": async | trappable,
@@ -63,6 +65,7 @@ pub(super) fn link(linker: &mut Linker<PluginState>) -> wasmtime::Result<()> {
     wit::call::add_to_linker::<_, HasSelf<PluginState>>(linker, |state| state)?;
     wit::progress::add_to_linker::<_, HasSelf<PluginState>>(linker, |state| state)?;
     wit::capabilities::add_to_linker::<_, HasSelf<PluginState>>(linker, |state| state)?;
+    wit::process::add_to_linker::<_, HasSelf<PluginState>>(linker, |state| state)?;
     wit::secrets::add_to_linker::<_, HasSelf<PluginState>>(linker, |state| state)?;
     wit::endpoints::add_to_linker::<_, HasSelf<PluginState>>(linker, |state| state)?;
     wit::delivery_types::add_to_linker::<_, HasSelf<PluginState>>(linker, |state| state)?;

@@ -72,7 +72,7 @@ impl PluginState {
         if let Err(denied) = self.bucket_allowed(&name, Use::Read).await {
             return Ok(Err(denied));
         }
-        Ok(Ok(self.table().push(Bucket { name })?))
+        Ok(Ok(self.resources().push(Bucket { name })?))
     }
 
     async fn bucket_allowed(&mut self, name: &str, way: Use) -> Result<(), KeyvalueError> {
@@ -106,7 +106,7 @@ impl PluginState {
 
     fn bucket_name(&mut self, bucket: &Resource<Bucket>) -> wasmtime::Result<String> {
         self.count_host_call();
-        Ok(self.table().get(bucket)?.name.clone())
+        Ok(self.resources().get(bucket)?.name.clone())
     }
 
     async fn pairs_get(
@@ -281,7 +281,7 @@ macro_rules! alike {
             }
 
             async fn drop(&mut self, bucket: Resource<Bucket>) -> wasmtime::Result<()> {
-                self.table().delete(bucket)?;
+                self.resources().delete(bucket)?;
                 Ok(())
             }
         }
@@ -374,7 +374,7 @@ impl new::atomics::Host for PluginState {
         value: Vec<u8>,
     ) -> wasmtime::Result<Result<(), new::atomics::CasError>> {
         self.count_host_call();
-        let Cas { bucket, key, seen } = self.table().delete(cas)?;
+        let Cas { bucket, key, seen } = self.resources().delete(cas)?;
         let wanted = key.clone();
         let swapped = self
             .in_bucket(&bucket, Use::Write, |store, place| async move {
@@ -384,7 +384,7 @@ impl new::atomics::Host for PluginState {
         Ok(match swapped {
             Ok(Ok(())) => Ok(()),
             Ok(Err(seen)) => {
-                let again = self.table().push(Cas { bucket, key, seen })?;
+                let again = self.resources().push(Cas { bucket, key, seen })?;
                 Err(new::atomics::CasError::CasFailed(again))
             }
             Err(error) => Err(new::atomics::CasError::StoreError(self.keyvalue_refusal(error).into())),
@@ -407,7 +407,7 @@ impl new::atomics::HostCas for PluginState {
             .in_bucket(&name, Use::Read, |store, place| async move { store.look(&place, &wanted).await })
             .await;
         Ok(match seen {
-            Ok(seen) => Ok(self.table().push(Cas { bucket: name, key, seen })?),
+            Ok(seen) => Ok(self.resources().push(Cas { bucket: name, key, seen })?),
             Err(error) => Err(self.keyvalue_refusal(error).into()),
         })
     }
@@ -418,7 +418,7 @@ impl new::atomics::HostCas for PluginState {
     ) -> wasmtime::Result<Result<Option<Vec<u8>>, new::store::Error>> {
         self.count_host_call();
         let (name, value) = {
-            let cas = self.table().get(&cas)?;
+            let cas = self.resources().get(&cas)?;
             (cas.bucket.clone(), cas.seen.value.clone())
         };
         let allowed = self.bucket_allowed(&name, Use::Read).await;
@@ -426,7 +426,7 @@ impl new::atomics::HostCas for PluginState {
     }
 
     async fn drop(&mut self, cas: Resource<Cas>) -> wasmtime::Result<()> {
-        self.table().delete(cas)?;
+        self.resources().delete(cas)?;
         Ok(())
     }
 }

@@ -1,0 +1,70 @@
+//! Programs of the machine.
+
+use std::time::Duration;
+
+use super::{WitError, wit};
+use crate::call::state::PluginState;
+use crate::capability::process::{self, Ran, Run};
+use crate::capability::{Capability, CapabilityError};
+
+impl wit::process::Host for PluginState {
+    async fn run(
+        &mut self,
+        program_id: String,
+        argv: Vec<String>,
+        stdin: Vec<u8>,
+        limits: wit::process::Limits,
+    ) -> wasmtime::Result<Result<wit::process::Output, WitError>> {
+        self.count_host_call();
+        let ran = self.run_program(program_id, argv, stdin, &limits).await;
+        Ok(ran.map(shown).map_err(WitError::from))
+    }
+}
+
+impl PluginState {
+    async fn run_program(
+        &mut self,
+        program: String,
+        argv: Vec<String>,
+        stdin: Vec<u8>,
+        limits: &wit::process::Limits,
+    ) -> Result<Ran, CapabilityError> {
+        let path = limits.folder.clone();
+        let wanted = process::wanted(&program, path.as_deref());
+        let (asked, below) = (program.clone(), path.clone());
+        self.authorize(Capability::Process, wanted, move |scope| {
+            process::covers(scope, &asked, below.as_deref())
+        })
+        .await?;
+        let view = self.grants();
+        let folder = path.map(|path| process::work_folder(&view, &path)).transpose()?;
+        let left = Duration::from_millis(self.left_ms());
+        let run = Run {
+            plugin: view.plugin().to_owned(),
+            program,
+            argv,
+            stdin,
+            folder,
+            timeout: match limits.timeout_ms {
+                0 => left,
+                wish => left.min(Duration::from_millis(wish.into())),
+            },
+            output_bytes: match limits.output_bytes {
+                0 => usize::MAX,
+                wish => usize::try_from(wish).unwrap_or(usize::MAX),
+            },
+        };
+        let (programs, cancel) = (self.services().programs.clone(), self.cancel().clone());
+        programs.run(run, &cancel).await
+    }
+}
+
+fn shown(ran: Ran) -> wit::process::Output {
+    wit::process::Output {
+        exit: ran.exit,
+        stdout: ran.stdout,
+        stderr: ran.stderr,
+        truncated: ran.truncated,
+        meta: Vec::new(),
+    }
+}

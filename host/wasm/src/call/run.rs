@@ -17,6 +17,7 @@ use wasmtime_wasi::{FsPerms, I32Exit, WasiCtx};
 use super::meter::{Meter, Metered};
 use super::state::{self, Call, PluginState, Shared, Stop};
 use super::{CallOutcome, Receipt, ToolInvocation};
+use crate::capability::CapabilityError;
 use crate::capability::files::{self, Access, Folder};
 use crate::capability::grants::GrantView;
 use crate::engine::EngineConfig;
@@ -243,7 +244,9 @@ fn finished(answer: Answer, shared: &Shared, receipt: Receipt) -> Result<CallOut
                 .map_err(|error| CallError::BadOutput { message: format!("it is no JSON: {error}") })?;
             (content, output.is_error)
         }
-        Answer::Invoked(Err(error)) => return Err(CallError::Tool { failure: error.into() }),
+        Answer::Invoked(Err(error)) => {
+            return Err(CallError::Tool { failure: CapabilityError::from(error).bounded() });
+        }
     };
     Ok(CallOutcome { content, is_error, receipt })
 }

@@ -26,6 +26,7 @@ const ARROWS: [(&str, &[&str]); 15] = [
     (
         "berth",
         &[
+            "berth-broker",
             "berth-core",
             "berth-http",
             "berth-hub",

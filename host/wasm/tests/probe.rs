@@ -9,9 +9,9 @@ use std::path::Path;
 use berth_wasm::probe::{COMPONENT, Outcome, Probe};
 use support::config;
 
-/// The component of the two texts in `src/probe/`.
+/// The component of the two texts in `probe/`.
 fn made() -> Vec<u8> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/probe");
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("probe");
     let mut resolve = wit_parser::Resolve::default();
     let wit = std::fs::read_to_string(folder.join("probe.wit")).unwrap();
     let package = resolve.push_str("probe.wit", &wit).unwrap();
@@ -25,7 +25,7 @@ fn made() -> Vec<u8> {
 #[test]
 fn the_component_of_the_self_test_is_what_its_texts_say() {
     let made = made();
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/probe/probe.wasm");
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("probe/probe.wasm");
     if std::env::var_os("BERTH_WRITE_PROBE").is_some() {
         std::fs::write(&path, &made).unwrap();
     }

@@ -7,7 +7,7 @@ use super::arena::{Arena, Ended, LIMITS, assert_table, code, said};
 #[test]
 fn an_answer_that_cannot_be_used_is_refused_with_its_reason() {
     let arena = Arena::start();
-    arena.install_attacker(&LIMITS.replace("16777216", "67108864").replace("cpu_ms = 300", "cpu_ms = 5000"));
+    arena.install_attacker(&LIMITS.replace("16777216", "67108864").replace("cpu_ms = 200", "cpu_ms = 5000"));
     let attack = |name: &str| json!({ "attack": name });
 
     assert_table(

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::support::{Host, Options, fixture, plugin};
 
 /// Limits that are reached in no time.
-pub const LIMITS: &str = "[limits]\nmemory_bytes = 16777216\ncpu_ms = 300\ntimeout_ms = 1500\nwritten_bytes = 1048576\ncreated_files = 40\nhandles = 500\n";
+pub const LIMITS: &str = "[limits]\nmemory_bytes = 16777216\ncpu_ms = 200\ntimeout_ms = 6000\nwritten_bytes = 1048576\ncreated_files = 40\nhandles = 500\n";
 
 /// What came of a call.
 #[derive(Debug, Clone, PartialEq)]

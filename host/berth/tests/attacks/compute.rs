@@ -37,7 +37,7 @@ fn who_takes_all_the_time_or_memory_gets_its_share_and_no_more() {
 #[test]
 fn a_host_that_allows_less_is_obeyed() {
     let config =
-        "[plugins.limits]\ncpu_ms = 100\n[plugins.ceilings]\nmemory_bytes = 4194304\ntimeout_ms = 800\n";
+        "[plugins.limits]\ncpu_ms = 100\n[plugins.ceilings]\nmemory_bytes = 4194304\ntimeout_ms = 4000\n";
     let arena = Arena::with_config(config);
     arena.install_attacker("[limits]\nmemory_bytes = 268435456\n");
     let attack = |name: &str| json!({ "attack": name });

@@ -26,7 +26,7 @@ fn arena() -> Arena {
     symlink(arena.host.data(), root.join("rw/data")).unwrap();
     let more = "[[capability]]\nname = \"files\"\nscope = { guest = \"/rw\", access = \"rw\" }\n\
                 [[capability]]\nname = \"files\"\nscope = { guest = \"/ro\", access = \"rw\" }\n";
-    arena.install_attacker(&format!("{more}{}", LIMITS.replace("cpu_ms = 300", "cpu_ms = 5000")));
+    arena.install_attacker(&format!("{more}{}", LIMITS.replace("cpu_ms = 200", "cpu_ms = 5000")));
     arena.grant_folder("/rw", &root.join("rw"), "rw");
     arena.grant_folder("/ro", &root.join("ro"), "ro");
     arena

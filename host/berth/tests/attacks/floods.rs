@@ -7,7 +7,7 @@ use super::arena::{Arena, Ended, LIMITS, assert_table, code, said};
 #[test]
 fn who_floods_the_host_is_cut_and_nobody_waits_for_it() {
     let arena = Arena::start();
-    arena.install_attacker(&LIMITS.replace("cpu_ms = 300", "cpu_ms = 5000").replace("1500", "20000"));
+    arena.install_attacker(&LIMITS.replace("cpu_ms = 200", "cpu_ms = 9000").replace("6000", "60000"));
     let attack = |name: &str| json!({ "attack": name });
 
     assert_table(

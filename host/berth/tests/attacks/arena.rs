@@ -62,6 +62,13 @@ impl Arena {
         let component = std::fs::read(fixture("attacker")).unwrap();
         let more = format!("[[capability]]\nname = \"endpoint\"\n{more}");
         assert_eq!(self.install("attacker", &component, &more), Ended::Said(json!("installed")));
+        // A generation that fails at most of its first calls is taken away from its callers; this one is to stay.
+        for _ in 0..20 {
+            assert_eq!(
+                self.attack(json!({ "attack": "reserve_everything" })),
+                said(json!({ "refused": true }))
+            );
+        }
     }
 
     /// Installs a component under an id.

@@ -19,7 +19,6 @@ fn who_takes_all_the_time_or_memory_gets_its_share_and_no_more() {
             (attack("spin_memory"), code("PLUGIN_CPU_LIMIT")),
             (attack("spin_allocate"), code("PLUGIN_CPU_LIMIT")),
             (attack("ignore_cancel"), code("PLUGIN_CPU_LIMIT")),
-            (attack("sleep_often"), code("PLUGIN_TIMEOUT")),
             (attack("read_clock"), code("PLUGIN_CPU_LIMIT")),
             (attack("random_flood"), code("PLUGIN_CPU_LIMIT")),
             (attack("sleep"), code("PLUGIN_TIMEOUT")),

@@ -143,6 +143,11 @@ async fn execute(
         cpu_us: micros(shared.meter.total()),
         peak_memory_bytes: shared.peak_memory(),
         host_calls: shared.spending.host_calls(),
+        sent_bytes: shared.spending.sent(),
+        received_bytes: shared.spending.received(),
+        written_bytes: shared.spending.written(),
+        created_files: shared.spending.created(),
+        denials: shared.spending.denials(),
         logs: lines,
         dropped_log_lines: dropped,
     };

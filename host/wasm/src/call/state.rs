@@ -166,7 +166,11 @@ impl PluginState {
         wanted: Value,
         covers: impl Fn(&Value) -> bool + Send,
     ) -> Result<(), CapabilityError> {
-        Ok(self.grants().decide(capability, wanted, covers)?)
+        let decided = self.grants().decide(capability, wanted, covers);
+        if decided.is_err() {
+            self.shared.spending.count_denial();
+        }
+        Ok(decided?)
     }
 
     /// Takes over a change of the grants. A folder that is gone or narrower takes every open file with it.

@@ -29,6 +29,7 @@ impl wit::endpoints::Host for PluginState {
         args: String,
     ) -> wasmtime::Result<Result<String, WitError>> {
         self.count_host_call();
+        self.spending().count_sent(args.len());
         let (caller, view, context) =
             (self.services().endpoints.clone(), self.grants(), self.call_context().clone());
         let cancel = self.cancel().clone();
@@ -37,6 +38,9 @@ impl wit::endpoints::Host for PluginState {
             () = cancel.cancelled() => Err(CapabilityError::cancelled()),
             answered = endpoint::call(&*caller, &view, &selector, &tool_key, &args, &context, &cancel) => answered,
         };
+        if answered.as_ref().is_err_and(|error| error.code == "PERMISSION_DENIED") {
+            self.spending().count_denial();
+        }
         Ok(answered.and_then(|answer| self.bounded(&answer)).map_err(WitError::from))
     }
 }

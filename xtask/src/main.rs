@@ -8,6 +8,7 @@ mod debian;
 mod errors;
 mod files;
 mod foreign;
+mod fuzz;
 mod guest;
 mod guests;
 mod host;
@@ -45,6 +46,8 @@ enum Task {
     Bench(bench::Options),
     /// Writes docs/conformance.md from the tables in docs/conformance/.
     Conformance,
+    /// Looks for inputs that break what the readers of foreign input promise.
+    Fuzz(fuzz::Options),
     /// Builds what is missing and runs a host with the bundled plugins.
     Up(up::Options),
     /// Installs what the tests need, starts it, runs everything.
@@ -59,6 +62,7 @@ fn main() -> ExitCode {
         Task::Errors => errors::run(),
         Task::Bench(options) => bench::run(&options),
         Task::Conformance => conformance::run(),
+        Task::Fuzz(options) => fuzz::run(&options),
         Task::Up(options) => up::run(&options),
         Task::Test(options) => test::run(&options),
     };

@@ -24,6 +24,11 @@ pub mod websocket;
 
 use serde_json::Value;
 
+/// The longest code, message and details that are taken over from a guest.
+const CODE_BYTES: usize = 64;
+const MESSAGE_BYTES: usize = 4096;
+const DETAILS_BYTES: usize = 64 << 10;
+
 /// The error that every interface of ours answers with.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[error("{message}")]
@@ -50,6 +55,20 @@ impl CapabilityError {
     /// The call is being ended.
     pub fn cancelled() -> Self {
         Self::new("cancelled", "the call was cancelled")
+    }
+
+    /// An error as a guest gave it, made safe to show and to store: a code that is a word, a message of one screen.
+    #[must_use]
+    pub fn bounded(mut self) -> Self {
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"_-.:".contains(&byte);
+        if !(1..=CODE_BYTES).contains(&self.code.len()) || !self.code.bytes().all(plain) {
+            "PLUGIN_ERROR".clone_into(&mut self.code);
+        }
+        let odd = |c: char| c.is_control() && c != '\n' && c != '\t';
+        self.message = self.message.chars().map(|c| if odd(c) { ' ' } else { c }).collect();
+        self.message.truncate(self.message.floor_char_boundary(MESSAGE_BYTES));
+        self.details = self.details.filter(|details| details.to_string().len() <= DETAILS_BYTES);
+        self
     }
 
     #[must_use]

@@ -17,6 +17,7 @@ pub mod inspect;
 pub mod limits;
 pub mod manifest;
 pub mod plugin;
+pub mod probe;
 pub mod tool;
 pub mod value;
 pub mod wit;

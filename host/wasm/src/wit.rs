@@ -1,6 +1,7 @@
 //! The interfaces of the host as components see them: one file for each version of ours, one for WASI.
 
 mod files;
+mod sockets;
 pub mod v0_1;
 pub mod wasi;
 
@@ -12,5 +13,6 @@ use crate::call::state::PluginState;
 pub fn link(linker: &mut Linker<PluginState>) -> wasmtime::Result<()> {
     wasi::link(linker)?;
     files::link(linker)?;
+    sockets::link(linker)?;
     v0_1::link(linker)
 }

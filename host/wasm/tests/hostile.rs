@@ -96,6 +96,21 @@ async fn a_flood_of_log_lines_is_cut_and_counted() {
 }
 
 #[tokio::test]
+async fn the_receipt_of_a_call_tells_what_it_took_and_what_it_was_denied() {
+    let berth = Harness::start().await;
+    berth.install_fixture("attacker", "[[capability]]\nname = \"endpoint\"\n").await.unwrap();
+
+    let denied = berth.call("attacker_try", json!({ "attack": "endpoint" })).await.unwrap().receipt;
+    let printed = berth.call("attacker_try", json!({ "attack": "flood_stderr" })).await.unwrap().receipt;
+
+    assert_eq!((denied["denials"].as_u64(), printed["denials"].as_u64()), (Some(1), Some(0)), "{denied}");
+    assert!(denied["sent_bytes"].as_u64().unwrap() > 0, "{denied}");
+    assert!(printed["sent_bytes"].as_u64().unwrap() > 1_000_000, "{printed}");
+    assert!(printed["host_calls"].as_u64().unwrap() >= 100_000, "{printed}");
+    assert!(printed["cpu_us"].as_u64().unwrap() > 0 && printed["peak_memory_bytes"].as_u64().unwrap() > 0);
+}
+
+#[tokio::test]
 async fn an_endless_loop_a_memory_eater_and_a_waiter_at_once_do_not_hold_up_others_on_one_thread() {
     all_at_once().await;
 }

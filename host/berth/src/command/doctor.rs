@@ -1,5 +1,8 @@
 //! `berth doctor`.
 
+mod network;
+mod probe;
+
 use clap::Args;
 use serde_json::json;
 
@@ -15,12 +18,19 @@ const EXAMPLES: &str = "\
 Examples:
   berth doctor
   berth doctor --json | jq '.checks[] | select(.ok | not)'
+  berth doctor --probe
 
-Exit codes: 0 all is well, 1 something is not, 3 no host answers or it does not take the token.";
+Exit codes: 0 all is well, 1 something is not or was not blocked, 3 no host answers or it does not take the token.";
 
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
-pub struct Options {}
+pub struct Options {
+    /// Test the sandbox instead: a hostile component tries everything that a plugin must not be able to do.
+    ///
+    /// Needs no running host, no data folder and no network; takes some ten seconds.
+    #[arg(long)]
+    probe: bool,
+}
 
 /// One thing that was looked at.
 struct Check {
@@ -29,7 +39,10 @@ struct Check {
     detail: String,
 }
 
-pub async fn run(global: &Global, _: &Options) -> Result<(), Failure> {
+pub async fn run(global: &Global, options: &Options) -> Result<(), Failure> {
+    if options.probe {
+        return probe::run(global).await;
+    }
     let data = DataDir::find(global.data.clone())?;
     let mut checks =
         vec![data_folder(&data), configuration(&data), token(&data), key(&data), commands(&data)];

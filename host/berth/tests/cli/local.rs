@@ -133,3 +133,20 @@ fn wrong_words_are_wrong_usage_in_text_and_in_json() {
     assert_eq!(json["error"]["code"], "usage");
     assert!(filter.contains("BERTH_LOG"), "{filter}");
 }
+
+#[test]
+fn the_self_test_needs_no_host_and_no_folder_and_finds_everything_blocked() {
+    let home = tempfile::tempdir().unwrap();
+
+    let rows = run(berth(home.path()).args(["doctor", "--probe", "--json"])).json();
+
+    let rows = rows.as_array().unwrap();
+    assert!(rows.len() >= 50, "{rows:#?}");
+    for row in rows {
+        let keys: Vec<_> = row.as_object().unwrap().keys().map(String::as_str).collect();
+        assert_eq!(keys, ["name", "outcome", "by", "ms"], "{row}");
+        assert_eq!(row["outcome"], "blocked", "{row}");
+        assert!(row["ms"].is_u64() && !row["by"].as_str().unwrap().is_empty(), "{row}");
+    }
+    assert_eq!(std::fs::read_dir(home.path()).unwrap().count(), 0, "it leaves nothing behind");
+}

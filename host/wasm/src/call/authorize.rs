@@ -49,6 +49,9 @@ impl PluginState {
     ) -> Result<(), CapabilityError> {
         self.refresh_grants();
         let allowed = self.door().authorize(capability, wanted, covers).await;
+        if allowed.as_ref().is_err_and(|error| error.code == "PERMISSION_DENIED") {
+            self.spending().count_denial();
+        }
         // The grants may have changed while a person was asked.
         self.check_folders();
         allowed

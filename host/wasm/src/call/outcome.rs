@@ -21,8 +21,19 @@ pub struct Receipt {
     /// Guest time, in steps of the epoch clock where it was long.
     pub cpu_us: u64,
     pub peak_memory_bytes: usize,
-    /// Calls of interfaces of ours.
+    /// Calls of functions of the host.
     pub host_calls: u64,
+    /// What the guest printed, wrote and handed over in such calls.
+    pub sent_bytes: u64,
+    /// What it read from files.
+    pub received_bytes: u64,
+    /// Of its quota in the granted folders.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub written_bytes: u64,
+    #[serde(skip_serializing_if = "is_zero")]
+    pub created_files: u64,
+    /// Uses that nobody had granted.
+    pub denials: u64,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub logs: Vec<LogLine>,
     #[serde(skip_serializing_if = "is_zero")]

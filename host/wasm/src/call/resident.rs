@@ -12,6 +12,7 @@ use wasmtime::Store;
 use wasmtime::component::Instance;
 
 use super::ToolInvocation;
+use super::asking::Asking;
 use super::meter::{Meter, Metered};
 use super::run::{contained, failed, grace, with_folders};
 use super::state::{Call, PluginState, Shared};
@@ -181,7 +182,10 @@ impl Resident {
 fn fresh(plugin: &Loaded, wall: Duration, invocation: &ToolInvocation) -> Shared {
     let start = Instant::now();
     let tick = plugin.engine.inner.config.tick;
-    Shared::new(Meter::new(start, tick), start + wall, plugin.limits.clone(), invocation.cancel.clone())
+    let mut shared =
+        Shared::new(Meter::new(start, tick), start + wall, plugin.limits.clone(), invocation.cancel.clone());
+    shared.asking = Arc::new(Asking::staying());
+    shared
 }
 
 async fn serve(

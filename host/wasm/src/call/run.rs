@@ -20,6 +20,7 @@ use super::opening::{self, Opening};
 use super::ready::{self, Mode, Owner, Place};
 use super::state::{self, Call, PluginState, Shared, Stop};
 use super::{CallOutcome, Receipt, ToolInvocation};
+use crate::capability::CapabilityError;
 use crate::capability::files::{self, Access, Folder};
 use crate::engine::EngineConfig;
 use crate::error::CallError;
@@ -171,6 +172,11 @@ async fn execute(
         cpu_us: micros(shared.meter.total()),
         peak_memory_bytes: shared.peak_memory(),
         host_calls: shared.spending.host_calls(),
+        sent_bytes: shared.spending.sent(),
+        received_bytes: shared.spending.received(),
+        written_bytes: shared.spending.written(),
+        created_files: shared.spending.created(),
+        denials: shared.spending.denials(),
         logs: lines,
         dropped_log_lines: dropped,
     };
@@ -287,7 +293,9 @@ fn finished(answer: Answer, shared: &Shared, receipt: Receipt) -> Result<CallOut
                 .map_err(|error| CallError::BadOutput { message: format!("it is no JSON: {error}") })?;
             (content, output.is_error)
         }
-        Answer::Invoked(Err(error)) => return Err(CallError::Tool { failure: error.into() }),
+        Answer::Invoked(Err(error)) => {
+            return Err(CallError::Tool { failure: CapabilityError::from(error).bounded() });
+        }
     };
     Ok(CallOutcome { content, is_error, receipt })
 }

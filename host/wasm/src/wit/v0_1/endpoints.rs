@@ -31,6 +31,7 @@ impl wit::endpoints::Host for PluginState {
         args: String,
     ) -> wasmtime::Result<Result<String, WitError>> {
         self.count_host_call();
+        self.spending().count_sent(args.len());
         let answered = self.hop(&selector, &tool_key, &args).await;
         Ok(answered.and_then(|answer| self.bounded(&answer)).map_err(WitError::from))
     }

@@ -7,6 +7,7 @@ use crate::capability::{CapabilityError, progress};
 impl wit::progress::Host for PluginState {
     fn report(&mut self, fraction: Option<f32>, message: String) -> wasmtime::Result<()> {
         self.count_host_call();
+        self.spending().count_sent(message.len());
         let (fraction, message) = progress::cleaned(fraction, &message);
         self.progress().report(fraction, &message);
         Ok(())
@@ -14,6 +15,7 @@ impl wit::progress::Host for PluginState {
 
     async fn partial(&mut self, bytes: Vec<u8>) -> wasmtime::Result<Result<(), WitError>> {
         self.count_host_call();
+        self.spending().count_sent(bytes.len());
         let progress = self.progress().clone();
         let cancel = self.cancel().clone();
         Ok(tokio::select! {

@@ -150,7 +150,7 @@ pub fn work_folder(view: &GrantView, path: &str) -> Result<WorkFolder, Capabilit
             "the folder must be an absolute path without `..`",
         ));
     }
-    let folders = files::folders(view);
+    let folders = files::folders(view, &[]);
     // The closest one counts, as it does for files.
     let found = folders
         .into_iter()

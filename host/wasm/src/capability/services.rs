@@ -11,8 +11,8 @@ use super::http::HttpOutlet;
 use super::inbound::{Inbox, NoInbox};
 use super::keyvalue::{KeyvalueStore, NoKeyvalue};
 use super::ledger::{Ledger, NoLedger};
-use super::websocket::{NoSockets, Sockets};
 use super::process::{NoPrograms, ProgramRunner};
+use super::websocket::{NoSockets, Sockets};
 
 /// The ports of the capabilities. Cheap to clone; a test puts a fake in the place of one.
 #[derive(Clone)]

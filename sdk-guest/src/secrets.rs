@@ -7,8 +7,8 @@ use crate::testing::secrets as host;
 
 use crate::Error;
 
-pub use crate::bindings::berth::plugin::secrets::{Iv, KeyForm, Padding, Signed};
-pub use host::Secret;
+pub use crate::bindings::berth::plugin::secrets::{Iv, KeyForm, Padding, Recipe, Signed};
+pub use host::{Exchanged, Secret};
 
 /// The secret of this name: a stored one, or one from an exchange that has not ended.
 ///

@@ -2,7 +2,7 @@
 
 use super::host;
 use crate::Error;
-use crate::secrets::{Iv, KeyForm, Padding, Signed};
+use crate::secrets::{Iv, KeyForm, Padding, Recipe, Signed};
 
 /// Something that the plugin asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,6 +21,18 @@ pub enum SecretAnswer {
     Bytes(Vec<u8>),
     Is(bool),
     Signed(Signed),
+    /// The answer of the server without the token, which is a secret of the recipe's name for an hour.
+    Exchanged(String),
+}
+
+/// What an exchange yielded.
+#[derive(Debug)]
+pub struct Exchanged {
+    pub secret: Secret,
+    pub expires_in_ms: u64,
+    pub status: u16,
+    pub answer: String,
+    pub meta: Vec<(String, String)>,
 }
 
 pub(super) type Answer = Box<dyn FnMut(&SecretUse) -> Result<SecretAnswer, Error>>;
@@ -84,6 +96,19 @@ impl Secret {
 
     pub fn aes_ecb_encrypt(&self, text: &[u8], _: &KeyForm, _: &Padding) -> Result<Vec<u8>, Error> {
         self.bytes("aes-ecb-encrypt", &[text])
+    }
+
+    pub fn exchange(&self, recipe: &Recipe) -> Result<Exchanged, Error> {
+        match self.ask("exchange", &[recipe.url.as_bytes(), &recipe.body])? {
+            SecretAnswer::Exchanged(answer) => Ok(Exchanged {
+                secret: Secret(recipe.name.clone()),
+                expires_in_ms: 3_600_000,
+                status: 200,
+                answer,
+                meta: Vec::new(),
+            }),
+            _ => Err(wrong()),
+        }
     }
 
     fn bytes(&self, operation: &'static str, input: &[&[u8]]) -> Result<Vec<u8>, Error> {

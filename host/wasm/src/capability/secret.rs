@@ -1,5 +1,6 @@
 //! Secrets that a plugin uses and never holds.
 
+pub mod exchange;
 pub mod fields;
 mod scope;
 pub mod uses;

@@ -27,6 +27,7 @@ pub mod bindings {
             "berth:plugin/secrets.[method]secret.sha1-sorted": async | trappable,
             "berth:plugin/secrets.[method]secret.check-sha1-sorted": async | trappable,
             "berth:plugin/secrets.[method]secret.equals": async | trappable,
+            "berth:plugin/secrets.[method]secret.exchange": async | trappable,
             "berth:plugin/secrets.[method]secret.aes-cbc-decrypt": async | trappable,
             "berth:plugin/secrets.[method]secret.aes-cbc-encrypt": async | trappable,
             "berth:plugin/secrets.[method]secret.aes-ecb-decrypt": async | trappable,

@@ -2,6 +2,8 @@
 #![allow(dead_code, clippy::unwrap_used)]
 
 pub mod core_world;
+#[cfg(target_os = "linux")]
+pub mod echo;
 pub mod host;
 #[cfg(target_os = "linux")]
 pub mod memory;

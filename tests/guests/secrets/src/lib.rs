@@ -1,6 +1,6 @@
 //! Uses secrets in each way there is, and tries to learn them.
 
-use berth_plugin::secrets::{self, Iv, KeyForm, Padding, Secret};
+use berth_plugin::secrets::{self, Iv, KeyForm, Padding, Recipe, Secret};
 use berth_plugin::{Error, Tool, ToolError, ToolSpec, Value, export_tool, json};
 
 struct Secrets;
@@ -24,6 +24,7 @@ impl Tool for Secrets {
             ("start_of_key", "Mixes what AES answers for `name` until 16 bytes of the key come out."),
             ("errors", "Every error that can be had of `name`, as text."),
             ("twice", "HMAC with `name`, then `rpi.gate`, then HMAC with the same handle: the codes."),
+            ("exchange", "Exchanges `name` for `yields` and says what came back."),
             ("hold", "Opens `name` `times` times and keeps every handle: how many it got."),
             ("say", "Answers with `text` and prints it."),
         ];
@@ -53,6 +54,7 @@ impl Tool for Secrets {
             "equals" => secrets::open(secret).and_then(|secret| secret.equals(&bytes("guess"))).map(Value::from),
             "cbc" => cbc(secret, &input),
             "ecb" => ecb(secret, &input),
+            "exchange" => exchange(secret, &input),
             "everything" => Ok(everything(secret)),
             "guess" => Ok(guess(secret)),
             "halve" => Ok(halve(secret)),
@@ -77,6 +79,29 @@ fn print(text: &str) {
     // Nobody who listens is no failure.
     drop(writeln!(std::io::stdout(), "{text}"));
     drop(writeln!(std::io::stderr(), "{text}"));
+}
+
+fn exchange(name: &str, input: &Value) -> Result<Value, Error> {
+    let text = |key: &str| input[key].as_str().unwrap_or_default().to_owned();
+    let audience = input["audience"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let recipe = Recipe {
+        name: text("yields"),
+        method: text("method"),
+        url: text("url"),
+        headers: vec![("content-type".to_owned(), "application/json".to_owned())],
+        body: text("body").into_bytes(),
+        token: text("token"),
+        expires: input["expires"].as_str().map(str::to_owned),
+        lifetime_ms: None,
+        audience: audience.iter().filter_map(Value::as_str).map(str::to_owned).collect(),
+        meta: Vec::new(),
+    };
+    let exchanged = secrets::open(name)?.exchange(&recipe)?;
+    let answer: Value = berth_plugin::Value::from(exchanged.answer.as_str());
+    Ok(json!({
+        "name": exchanged.secret.name(), "expires_in_ms": exchanged.expires_in_ms, "status": exchanged.status,
+        "answer": answer,
+    }))
 }
 
 fn hex(bytes: &[u8]) -> String {

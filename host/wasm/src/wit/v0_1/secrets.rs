@@ -1,12 +1,16 @@
 //! Secrets: handles, and what the host does with them.
 
+use std::time::Duration;
+
 use berth_secrets::operation::aes::{Iv, KeyForm, Padding};
 use berth_secrets::operation::sorted;
 use berth_secrets::{Found, SecretName};
+use serde_json::json;
 use wasmtime::component::Resource;
 
 use super::{WitError, wit};
 use crate::call::state::PluginState;
+use crate::capability::secret::exchange::{Exchanged, Recipe, exchange};
 use crate::capability::secret::uses::{Guess, Operation, Uses};
 use crate::capability::secret::{self, Handle};
 use crate::capability::{Capability, CapabilityError};
@@ -59,6 +63,35 @@ impl PluginState {
             operation.on(&found.value).map_err(CapabilityError::from)
         };
         Ok(done.await.map_err(WitError::from))
+    }
+
+    async fn exchanged(
+        &mut self,
+        with: &SecretName,
+        recipe: Recipe,
+    ) -> Result<(SecretName, Exchanged), CapabilityError> {
+        recipe.check(with)?;
+        let found = self.secret(with, "exchange").await?;
+        if found.derived.is_some() {
+            let message = "a secret from an exchange is exchanged for no other";
+            return Err(CapabilityError::new("EXCHANGE_RECIPE_INVALID", message));
+        }
+        self.authorize_secret(secret::wanted_name(&recipe.name)).await?;
+        // The token goes where the secret may go, and nowhere else.
+        let audience = json!({ "id": with.as_str(), "audience": recipe.audience });
+        self.authorize_secret(audience).await?;
+        let (desk, view, context) =
+            (self.services().secrets.clone(), self.grants(), self.call_context().clone());
+        let asker = secret::asker(view.plugin(), context.workspace.as_ref());
+        let (broker, caller) = self.egress().0.caller();
+        let name = recipe.name.clone();
+        let cancel = self.cancel().clone();
+        let exchanged = tokio::select! {
+            biased;
+            () = cancel.cancelled() => Err(CapabilityError::cancelled()),
+            exchanged = exchange(&broker, &caller, &desk, asker, with, recipe) => exchanged,
+        };
+        Ok((name, exchanged?))
     }
 
     async fn answer(&mut self, handle: &Resource<Handle>, guess: Guess<'_>) -> Answer<bool> {
@@ -201,10 +234,53 @@ impl shown::HostSecret for PluginState {
         self.carry_out(&this, operation).await
     }
 
+    async fn exchange(&mut self, this: Resource<Handle>, recipe: shown::Recipe) -> Answer<shown::Exchanged> {
+        self.count_host_call();
+        let with = self.resources().get(&this)?.name.clone();
+        let exchanged = match recipe_of(recipe) {
+            Ok(recipe) => self.exchanged(&with, recipe).await,
+            Err(error) => Err(error),
+        };
+        let (name, exchanged) = match exchanged {
+            Ok(exchanged) => exchanged,
+            Err(error) => return Ok(Err(error.into())),
+        };
+        let left = exchanged.expires_at.saturating_sub(self.services().secrets.vault().now());
+        Ok(Ok(shown::Exchanged {
+            secret: self.resources().push(Handle { name })?,
+            expires_in_ms: u64::try_from(left / 1000).unwrap_or(0),
+            status: exchanged.status,
+            answer: exchanged.answer.to_string(),
+            meta: Vec::new(),
+        }))
+    }
+
     fn drop(&mut self, this: Resource<Handle>) -> wasmtime::Result<()> {
         self.resources().delete(this)?;
         Ok(())
     }
+}
+
+/// A token may go where its request went when the recipe names no audience.
+fn recipe_of(recipe: shown::Recipe) -> Result<Recipe, CapabilityError> {
+    let audience = if recipe.audience.is_empty() {
+        let target = berth_broker::Target::parse(&recipe.url)
+            .map_err(|error| CapabilityError::new("EXCHANGE_RECIPE_INVALID", error.to_string()))?;
+        vec![target.origin().to_string()]
+    } else {
+        recipe.audience
+    };
+    Ok(Recipe {
+        name: secret::name(&recipe.name)?,
+        method: recipe.method,
+        url: recipe.url,
+        headers: recipe.headers,
+        body: recipe.body,
+        token: recipe.token,
+        expires: recipe.expires,
+        lifetime: recipe.lifetime_ms.map(Duration::from_millis),
+        audience,
+    })
 }
 
 fn options(key: &shown::KeyForm, padding: &shown::Padding) -> Result<(KeyForm, Padding), CapabilityError> {

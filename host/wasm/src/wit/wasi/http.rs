@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use berth_broker::{Bounds, BrokerError, Caller, Phase, Receipt, Receipts, Timeouts};
+use berth_broker::{Bounds, Broker, BrokerError, Caller, Phase, Receipt, Receipts, Timeouts};
 use http_body_util::BodyExt as _;
 use wasmtime::StoreContextMut;
 use wasmtime::component::{Linker, Resource};
@@ -75,6 +75,13 @@ impl Egress {
         let mut context = WasiHttpCtx::new();
         context.set_field_size_limit(FIELDS_BYTES);
         Self { context, hooks: Hooks(access) }
+    }
+}
+
+impl Egress {
+    /// What a request of the host's own, made for this call, is sent with.
+    pub fn caller(&self) -> (Broker, Caller) {
+        (self.hooks.0.services().http.broker.clone(), self.hooks.caller(None))
     }
 }
 

@@ -137,6 +137,7 @@ async fn exchanging(echo: &Echo) -> (Harness, Arc<Mutex<usize>>) {
         asks(echo, tenant.clone()).split_once("[[capability]]\nname = \"secret\"").unwrap().1.to_owned();
     berth.grant("secrets", "http", json!({ "hosts": [echo.url("")] })).await;
     let manifest = format!("{}[[capability]]\nname = \"secret\"{more}", asks(echo, app.clone()));
+    let manifest = manifest + "[[capability]]\nname = \"endpoint\"\n";
     berth.install_fixture("secrets", &manifest).await.unwrap();
     vault::keep(&berth.desk, "secrets", "app_secret", TOKEN.as_bytes()).await;
     berth.grant("secrets", "secret", app).await;

@@ -189,7 +189,7 @@ pub(crate) fn park(plugin: &Arc<Loaded>, mut place: Place, owner: Owner) {
     let state = place.store.data_mut();
     let has_grown = state.memory_bytes() > place.first_bytes.saturating_mul(limits::POOL_GROWTH);
     // A handle that was left open would lead into what the call was given.
-    if place.uses >= limits::POOL_USES || has_grown || !state.table().is_empty() {
+    if place.uses >= limits::POOL_USES || has_grown || !state.resources().is_empty() {
         return;
     }
     plugin.ready.put(plugin, place, Some(owner));
@@ -266,7 +266,7 @@ async fn make(plugin: &Arc<Loaded>) -> Option<Place> {
         Err(_) => return None,
     };
     place.filled(instance);
-    let asked = shared.spending.host_calls() > 0 || !place.store.data_mut().table().is_empty();
+    let asked = shared.spending.host_calls() > 0 || !place.store.data_mut().resources().is_empty();
     (!asked).then_some(place)
 }
 

@@ -294,7 +294,6 @@ fn host(
     pi: Pi,
     net: &Net,
     life: Life,
-    net: &Net,
 ) -> Arc<PluginHost> {
     let cache = Some(folder.join("compiled"));
     let private = Some(folder.canonicalize().unwrap());

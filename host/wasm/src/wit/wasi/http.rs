@@ -40,7 +40,7 @@ fn error_code(
     mut store: StoreContextMut<'_, PluginState>,
     (error,): (Resource<types::IoError>,),
 ) -> wasmtime::Result<(Option<types::ErrorCode>,)> {
-    let error = store.data_mut().table().get(&error)?;
+    let error = store.data_mut().resources().get(&error)?;
     let code = error.downcast_ref::<types::ErrorCode>().cloned();
     Ok((code.or_else(|| error.downcast_ref::<Error>().and_then(code_of)),))
 }

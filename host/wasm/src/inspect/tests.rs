@@ -170,12 +170,12 @@ fn a_capability_must_be_asked_for_and_a_wish_must_be_used() {
 
 #[test]
 fn a_capability_of_a_later_version_is_an_error_that_says_so() {
-    let process = component(r#"(import "berth:plugin/process@0.1.0" (instance (export "run" (func))))"#);
-    let ask = "[[capability]]\nname = \"process\"\n";
+    let approval = component(r#"(import "berth:plugin/approval@0.1.0" (instance (export "ask" (func))))"#);
+    let ask = "[[capability]]\nname = \"approval\"\n";
 
-    assert_eq!(inspect_text(&process, ask).unwrap_err().code(), "CAPABILITY_UNAVAILABLE");
+    assert_eq!(inspect_text(&approval, ask).unwrap_err().code(), "CAPABILITY_UNAVAILABLE");
     assert_eq!(inspect_text(&component(""), ask).unwrap_err().code(), "CAPABILITY_UNAVAILABLE");
-    let optional = "[[capability]]\nname = \"process\"\nrequired = false\n";
+    let optional = "[[capability]]\nname = \"approval\"\nrequired = false\n";
     assert!(inspect_text(&component(""), optional).is_ok());
 }
 

@@ -7,6 +7,6 @@ pub const MEMORY_BYTES: u64 = 3 << 30;
 /// CPU time of all its threads.
 pub const CPU: Duration = Duration::from_secs(120);
 /// From start to answer; an install waits no longer.
-pub const WALL: Duration = Duration::from_secs(60);
+pub const WALL: Duration = Duration::from_secs(180);
 /// Machine code of one component.
 pub const ARTIFACT_BYTES: u64 = 512 << 20;

@@ -17,7 +17,6 @@ fn a_guest_finds_nothing_of_the_machine_it_runs_on() {
             (attack("token"), said(json!({ "found": false }))),
             (attack("arguments"), said(json!({ "arguments": 0 }))),
             (attack("input"), said(json!({ "bytes": 0, "ended": true }))),
-            (attack("thread"), said(json!({ "started": false }))),
             (attack("program"), said(json!({ "started": false }))),
             (attack("connect"), said(json!({ "connected": false }))),
             (

@@ -14,7 +14,6 @@ pub fn attack(name: &str, input: &Value) -> Option<Result<Value, ToolError>> {
             let read = std::io::stdin().read_to_end(&mut bytes);
             Ok(json!({ "bytes": bytes.len(), "ended": read.is_ok() }))
         }
-        "thread" => Ok(json!({ "started": std::thread::Builder::new().spawn(|| ()).is_ok() })),
         "program" => {
             let started = std::process::Command::new("/bin/sh").arg("-c").arg("id").spawn();
             Ok(json!({ "started": started.is_ok() }))

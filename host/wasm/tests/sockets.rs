@@ -56,16 +56,19 @@ async fn an_open_socket_needs_no_instance_and_a_frame_makes_one() {
 async fn a_silent_peer_is_asked_and_then_left_and_the_socket_is_opened_again() {
     let (world, mut peer) = connected().await;
 
+    world.until_asleep_for(Duration::from_secs(30)).await;
     world.clock.advance(Duration::from_secs(31));
     assert_eq!(peer.hears.recv().await.unwrap(), "ping");
     peer.say.send(Ok(Heard::Alive)).await.unwrap();
-    world.until("the answer is heard", async || peer.say.capacity() == 1).await;
+    world.until_asleep_for(Duration::from_secs(30)).await;
     world.clock.advance(Duration::from_secs(31));
     assert_eq!(peer.hears.recv().await.unwrap(), "ping");
-    world.clock.advance(Duration::from_secs(60));
+    world.until_asleep_for(Duration::from_secs(44)).await;
+    world.clock.advance(Duration::from_secs(44));
 
     world.until_brought_in("closed feed 1006 the peer is silent").await;
-    world.clock.advance(Duration::from_secs(3));
+    world.until("it waits", async || world.sleeps_within(Duration::from_secs(2))).await;
+    world.clock.advance(Duration::from_secs(2));
     let again = world.network.peer().await;
     again.says("back").await;
     world.until_brought_in("frame back").await;

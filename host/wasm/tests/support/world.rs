@@ -78,6 +78,12 @@ impl Hands {
         let now = *self.now.borrow();
         self.sleepers.lock().unwrap().iter().any(|at| *at > now && *at <= now.plus(span))
     }
+
+    /// Whether somebody waits for the time that comes after exactly `span`.
+    fn is_awaited_in(&self, span: Duration) -> bool {
+        let at = self.now.borrow().plus(span);
+        self.sleepers.lock().unwrap().contains(&at)
+    }
 }
 
 struct Asleep<'a>(&'a Hands, Timestamp);
@@ -410,6 +416,11 @@ impl World {
         self.clock.is_awaited_within(span)
     }
 
+    /// Waits until somebody sleeps for exactly `span`.
+    pub async fn until_asleep_for(&self, span: Duration) {
+        self.until("a sleep", async || self.clock.is_awaited_in(span)).await;
+    }
+
     pub async fn until_started(&self, plugin: &str) {
         self.until("the channel starts", async || {
             self.view(plugin).is_some_and(|view| !view.hooks.is_empty())
@@ -493,7 +504,8 @@ async fn launch(
         host: host.clone(),
         alarm: clock.clone(),
         dialer: network.clone(),
-        settings: Settings::default(),
+        // No other wait is as long: a story can tell it from that for a silent peer.
+        settings: Settings { idle: Duration::from_secs(20), ..Settings::default() },
     });
     let ports = Ports {
         store: store.clone(),

@@ -2,13 +2,15 @@
 //!
 //! A *typed tool* is a WIT interface and a plain function for each of its functions ([`export_typed!`]). A *dynamic
 //! tool* describes its tools when the host asks ([`Tool`], [`export_tool!`]). What the host offers stands in the
-//! modules [`call`], [`progress`], [`capabilities`], [`endpoints`], [`secrets`], [`mod@process`] and [`clock`].
+//! modules [`call`], [`progress`], [`capabilities`], [`endpoints`], [`secrets`], [`mod@process`], [`approval`] and
+//! [`clock`].
 //!
 //! On any target that is not WebAssembly the host is a fake that a test can script ([`testing`]), so the logic of a
 //! plugin is tested as plain Rust. On WebAssembly without the C library of WASI 0.2 the crate brings an allocator that
 //! starts inside the memory a fresh instance has (that library's own does so when the linker leaves room), and a panic
 //! says what happened on standard error before it ends the call.
 
+pub mod approval;
 pub mod call;
 pub mod capabilities;
 pub mod channel;

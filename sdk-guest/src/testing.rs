@@ -58,6 +58,8 @@ pub struct Host {
     /// What was done with secrets, in order.
     pub secret_uses: Vec<SecretUse>,
     pub program_runs: Vec<ProgramRun>,
+    /// Titles of the questions to the owner, in order.
+    pub questions: Vec<String>,
     answer: Answer,
     secret_answer: secrets::Answer,
     ran: Ran,
@@ -87,6 +89,7 @@ impl Default for Host {
             partials: Vec::new(),
             endpoint_calls: Vec::new(),
             secret_uses: Vec::new(),
+            questions: Vec::new(),
             answer: Box::new(|call| {
                 Err(Error::new("TOOL_NO_TARGET", format!("no endpoint offers `{}`", call.tool_key)))
             }),
@@ -166,6 +169,19 @@ pub(crate) mod capabilities {
 
     pub fn check(name: &str, _scope: &str) -> bool {
         host(|host| host.granted.iter().any(|granted| granted == name))
+    }
+}
+
+pub(crate) mod approval {
+    use super::host;
+    use crate::Error;
+
+    #[expect(clippy::unnecessary_wraps, reason = "as the host has it")]
+    pub fn ask(title: &str, _risk: &str, _details: &str) -> Result<String, Error> {
+        Ok(host(|host| {
+            host.questions.push(title.to_owned());
+            format!("approval_{}", host.questions.len())
+        }))
     }
 }
 

@@ -4,9 +4,12 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use berth_core::port::store::AuditFilter;
 use berth_http::{
-    AdminError, Installed, NewGrant, PluginAdmin, PluginHealth, PluginLogLine, PluginView, Upgraded, Wish,
+    AdminError, Installed, NewGrant, PluginAdmin, PluginHealth, PluginLogLine, PluginView, Suggestion,
+    Upgraded, Wish,
 };
+use berth_model::audit::AuditRow;
 use berth_model::generation::Generation;
 use berth_model::plugin::{Grant, PluginStatus};
 use berth_model::{GrantId, PluginId};
@@ -100,6 +103,21 @@ impl PluginAdmin for Admin {
 
     async fn revoke(&self, id: GrantId) -> Result<Grant, AdminError> {
         self.0.revoke(id).await.map_err(|error| refused(&error))
+    }
+
+    async fn audit(&self, filter: AuditFilter) -> Result<Vec<AuditRow>, AdminError> {
+        self.0.audit(&filter).await.map_err(|error| refused(&error))
+    }
+
+    async fn suggest(&self, id: &PluginId) -> Result<Suggestion, AdminError> {
+        let suggestion = self.0.suggest(id).await.map_err(|error| refused(&error))?;
+        let wishes = suggestion.wishes.into_iter().map(|wish| Wish {
+            capability: wish.capability.as_str().to_owned(),
+            scope: wish.scope,
+            reason: String::new(),
+            is_required: true,
+        });
+        Ok(Suggestion { wishes: wishes.collect(), manifest: suggestion.manifest, uses: suggestion.uses })
     }
 
     async fn logs(&self, id: &PluginId) -> Result<Vec<PluginLogLine>, AdminError> {

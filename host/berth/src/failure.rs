@@ -2,6 +2,7 @@
 
 use std::process::ExitCode;
 
+use berth_wasm::PolicyError;
 use berth_wasm::manifest::ManifestError;
 use miette::{Diagnostic, NamedSource, SourceSpan};
 use serde_json::{Value, json};
@@ -40,13 +41,14 @@ pub enum Failure {
     Other(#[from] anyhow::Error),
 }
 
-/// A `plugin.toml` that is not right, with its text at hand.
+/// A `plugin.toml`, or a file of policies, that is not right, with its text at hand.
 #[derive(Debug, thiserror::Error, Diagnostic)]
 #[error("{message}")]
-#[diagnostic(help("docs/plugin-guide.md lists every key"))]
+#[diagnostic(help("{help}"))]
 pub struct BadManifest {
     code: &'static str,
     message: String,
+    help: &'static str,
     #[source_code]
     file: NamedSource<String>,
     #[label("here")]
@@ -60,6 +62,22 @@ impl BadManifest {
         Self {
             code: error.code(),
             message: format!("{name}{line}: {}", error.message),
+            help: "docs/plugin-guide.md lists every key",
+            file: NamedSource::new(name, text),
+            at: error.span.clone().map(SourceSpan::from),
+        }
+    }
+}
+
+impl BadManifest {
+    /// The same for the file of policies.
+    pub fn of_policies(path: &std::path::Path, text: String, error: &PolicyError) -> Self {
+        let name = path.display().to_string();
+        let line = error.line.map_or_else(String::new, |line| format!(":{line}"));
+        Self {
+            code: error.code(),
+            message: format!("{name}{line}: {}", error.message),
+            help: "docs/operator-guide.md lists every key",
             file: NamedSource::new(name, text),
             at: error.span.clone().map(SourceSpan::from),
         }

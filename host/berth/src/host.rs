@@ -34,7 +34,7 @@ use crate::place::{DataDir, FolderLock, Token};
 use crate::programs::Programs;
 use crate::sockets::BrokerDialer;
 use crate::system::{RandomIds, SystemClock};
-use crate::{brain, bundled, secrets};
+use crate::{brain, bundled, policies, secrets};
 
 /// How long open connections may take to end after core has stopped. With core's own share a stop takes less than
 /// the 10 s that are promised.
@@ -107,6 +107,8 @@ impl Host {
                 .with_programs(Arc::new(Programs::new(&data)?)),
         });
         let loading = plugins.begin().await.map_err(anyhow::Error::from)?;
+        policies::apply(&plugins, data.path()).await?;
+        plugins.trim_audit().await.map_err(anyhow::Error::from)?;
         let channels = Channels::new(ChannelParts {
             host: plugins.clone(),
             alarm: Arc::new(SystemAlarm(clock.clone())),

@@ -14,6 +14,7 @@ mod host;
 mod interrupt;
 mod output;
 mod place;
+mod policies;
 mod programs;
 mod secrets;
 mod sockets;

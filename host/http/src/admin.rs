@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 
 use async_trait::async_trait;
+use berth_core::port::store::AuditFilter;
+use berth_model::audit::AuditRow;
 use berth_model::generation::Generation;
 pub use berth_model::plugin::NewGrant;
 use berth_model::plugin::{Grant, Plugin};
@@ -55,6 +57,12 @@ pub trait PluginAdmin: Send + Sync {
     /// Fails with `GRANT_NOT_FOUND`.
     async fn revoke(&self, id: GrantId) -> Result<Grant, AdminError>;
 
+    /// Rows of the audit, newest first.
+    async fn audit(&self, filter: AuditFilter) -> Result<Vec<AuditRow>, AdminError>;
+
+    /// The smallest manifest for what a plugin was seen to use.
+    async fn suggest(&self, id: &PluginId) -> Result<Suggestion, AdminError>;
+
     /// What a plugin printed lately, oldest first.
     async fn logs(&self, id: &PluginId) -> Result<Vec<PluginLogLine>, AdminError>;
 
@@ -104,6 +112,16 @@ pub struct Installed {
     pub view: PluginView,
     /// What the inspection found odd, for the operator to read.
     pub warnings: Vec<String>,
+}
+
+/// The smallest manifest for what a plugin was seen to use.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Suggestion {
+    pub wishes: Vec<Wish>,
+    /// The wishes as they stand in a `plugin.toml`.
+    pub manifest: String,
+    /// Rows of the audit that it rests on.
+    pub uses: usize,
 }
 
 /// A line that a plugin printed.

@@ -1,6 +1,7 @@
 //! The routes, one file per resource.
 
 pub(crate) mod approvals;
+pub(crate) mod audit;
 pub(crate) mod channels;
 pub(crate) mod events;
 pub(crate) mod generations;

@@ -29,6 +29,7 @@ pub fn router(state: HttpState, extra: Router) -> Router {
         .merge(route::tools::routes())
         .merge(route::generations::routes())
         .merge(route::grants::routes())
+        .merge(route::audit::routes())
         .merge(route::channels::routes())
         .merge(route::secrets::routes());
     let quick = quick.route_layer(from_fn_with_state(state.clone(), bounds::time));

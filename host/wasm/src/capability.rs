@@ -19,6 +19,7 @@ pub mod process;
 pub mod progress;
 pub mod secret;
 pub mod services;
+pub mod suggest;
 pub mod text;
 pub mod websocket;
 
@@ -94,7 +95,7 @@ pub enum Capability {
 }
 
 impl Capability {
-    /// Every capability that a manifest may name, whether or not this version offers it.
+    /// Every capability that a manifest may name.
     pub const ALL: [Self; 10] = [
         Self::Files,
         Self::Endpoint,
@@ -143,22 +144,6 @@ impl Capability {
             }
             Self::Endpoint | Self::Websocket | Self::Process | Self::Approval | Self::Channel => true,
         }
-    }
-
-    /// Whether this version can serve it.
-    pub const fn is_available(self) -> bool {
-        matches!(
-            self,
-            Self::Files
-                | Self::Endpoint
-                | Self::Http
-                | Self::Secret
-                | Self::Keyvalue
-                | Self::Config
-                | Self::Channel
-                | Self::Websocket
-                | Self::Process
-        )
     }
 }
 

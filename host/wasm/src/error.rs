@@ -71,10 +71,6 @@ pub enum InstallError {
     #[error("the component imports `{import}`, which this host does not know")]
     ImportUnknown { import: String },
     #[error(
-        "the component imports `{import}`: the capability `{capability}` is known but not available in this version"
-    )]
-    CapabilityUnavailable { capability: String, import: String },
-    #[error(
         "the component imports `{import}` but the manifest does not ask for the capability `{capability}`: add a [[capability]] with name = \"{capability}\""
     )]
     CapabilityNotRequested { capability: String, import: String },
@@ -119,7 +115,6 @@ impl InstallError {
             Self::Wit { .. } => "COMPONENT_WIT",
             Self::WitPackage => "COMPONENT_WIT_PACKAGE",
             Self::ImportUnknown { .. } => "IMPORT_UNKNOWN",
-            Self::CapabilityUnavailable { .. } => "CAPABILITY_UNAVAILABLE",
             Self::CapabilityNotRequested { .. } => "CAPABILITY_NOT_REQUESTED",
             Self::ToolNameClash { .. } => "TOOL_NAME_CLASH",
             Self::ToolNameTaken { .. } => "TOOL_NAME_TAKEN",

@@ -3,6 +3,7 @@
 //! A start runs no guest code: descriptions are stored with the digest. Nothing here is in reach of a plugin.
 
 pub mod approvals;
+mod audit;
 pub mod boot;
 mod channels;
 pub mod config;
@@ -16,6 +17,7 @@ pub mod keyvalue;
 mod ledger;
 pub mod life;
 pub mod package;
+pub mod policies;
 mod registry;
 pub mod secrets;
 mod shelf;
@@ -50,6 +52,7 @@ use crate::plugin::{ComponentSource, LoadedPlugin, PluginSpec};
 use crate::tool::ToolDescription;
 pub use approvals::AnswerListener;
 use approvals::CoreApprovals;
+pub use audit::Suggestion;
 use ledger::StoredLedger;
 use registry::Registry;
 

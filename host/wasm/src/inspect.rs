@@ -142,12 +142,6 @@ fn check_imports(
 
 fn check_capability(capability: Capability, import: &str, manifest: &Manifest) -> Result<(), InstallError> {
     let capability_name = capability.as_str().to_owned();
-    if !capability.is_available() {
-        return Err(InstallError::CapabilityUnavailable {
-            capability: capability_name,
-            import: import.to_owned(),
-        });
-    }
     if manifest.requests.iter().any(|request| request.capability == capability) {
         Ok(())
     } else {
@@ -188,15 +182,7 @@ fn check_wishes(manifest: &Manifest, report: &mut Inspection) -> Result<(), Inst
     }
     for request in &manifest.requests {
         let name = request.capability.as_str();
-        if !request.capability.is_available() {
-            if request.required {
-                return Err(InstallError::CapabilityUnavailable {
-                    capability: name.to_owned(),
-                    import: format!("plugin.toml asks for `{name}`"),
-                });
-            }
-            report.warnings.push(format!("the capability `{name}` is not available in this version"));
-        } else if !report.capabilities.contains(&name) {
+        if !report.capabilities.contains(&name) {
             report
                 .warnings
                 .push(format!("the manifest asks for `{name}`, which the component does not import"));

@@ -17,6 +17,7 @@ pub mod inspect;
 pub mod limits;
 pub mod manifest;
 pub mod plugin;
+pub mod policies;
 pub mod probe;
 pub mod tool;
 pub mod value;
@@ -30,6 +31,7 @@ pub use host::{Assent, HostError, HostParts, Installed, NewGrant, Outcome, Packa
 pub use inspect::{Docs, Inspection};
 pub use manifest::{Manifest, ManifestError};
 pub use plugin::{ComponentSource, DescribeError, LoadedPlugin, PluginSpec};
+pub use policies::{Policies, PolicyError};
 pub use tool::{ToolDescription, ToolExport};
 
 use sha2::{Digest, Sha256};

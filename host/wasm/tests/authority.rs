@@ -11,6 +11,7 @@ use berth_model::plugin::{Consent, DigestRule, GrantMode, NewGrant};
 use berth_model::{ActorId, PluginId, Timestamp};
 use berth_wasm::Package;
 use berth_wasm::capability::grants::{Ceiling, Permission};
+use berth_wasm::host::policies::PolicyChanges;
 use serde_json::json;
 use support::core_world::World;
 use support::host::{fixture, plugin_folder};
@@ -266,4 +267,94 @@ async fn a_folder_is_asked_for_before_the_guest_begins() {
     assert_eq!(no.outcome.unwrap().content["code"], "denied");
     assert_eq!(hour.outcome.unwrap().content["content"], "buy milk");
     assert_eq!(after.outcome.unwrap().content["content"], "buy milk");
+}
+
+const POLICIES: &str = r#"
+[[grant]]
+plugin = "host-waiter"
+capability = "endpoint"
+scope = { tools = ["rpi.read"] }
+"#;
+
+#[tokio::test]
+async fn policies_grant_what_they_say_and_revoke_what_they_say_no_more() {
+    let berth = World::start().await;
+    let live = async || {
+        let grants = berth.host.list_grants(None).await.unwrap();
+        grants.into_iter().filter(|grant| grant.revoked_at.is_none()).count()
+    };
+    let other = POLICIES.replace("rpi.read", "rpi.write");
+    let changes = |given, revoked, withheld| PolicyChanges { given, revoked, withheld };
+
+    assert_eq!(berth.host.apply_policies(POLICIES).await.unwrap(), changes(1, 0, 0));
+    assert_eq!(berth.asks_the_pi().await, ok());
+    assert_eq!(berth.host.apply_policies(POLICIES).await.unwrap(), changes(0, 0, 0));
+    assert_eq!(berth.host.apply_policies(&other).await.unwrap(), changes(1, 1, 0));
+    assert_eq!(berth.asks_the_pi().await["code"], "PERMISSION_DENIED");
+    assert_eq!(berth.host.apply_policies(POLICIES).await.unwrap(), changes(1, 1, 0));
+    assert_eq!(berth.asks_the_pi().await, ok());
+
+    let grants = berth.host.list_grants(None).await.unwrap();
+    let grant = grants.iter().find(|grant| grant.revoked_at.is_none()).unwrap();
+    berth.host.revoke(grant.id).await.unwrap();
+    assert_eq!(berth.host.apply_policies(POLICIES).await.unwrap(), changes(0, 0, 1));
+    assert_eq!(live().await, 0, "what was revoked by hand stays so");
+    assert_eq!(berth.host.apply_policies("").await.unwrap(), changes(0, 0, 0));
+}
+
+#[tokio::test]
+async fn policies_that_are_not_right_change_nothing_and_name_the_line() {
+    let berth = World::start().await;
+    let wrong = format!(
+        "{POLICIES}\n[[grant]]\nplugin = \"x\"\ncapability = \"files\"\nscope = {{ host = \"a\" }}\n"
+    );
+
+    let error = berth.host.apply_policies(&wrong).await.unwrap_err().to_string();
+
+    assert!(error.starts_with("policies/grants.toml:10: "), "{error}");
+    assert!(error.contains("absolute path"), "{error}");
+    assert!(berth.host.list_grants(None).await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn a_ceiling_of_the_policies_bounds_what_is_granted() {
+    let berth = World::start().await;
+    berth.grant(GrantMode::Allow, |new| new).await;
+
+    berth.host.apply_policies("[[ceiling]]\ncapability = \"endpoint\"\nmode = \"deny\"\n").await.unwrap();
+
+    assert_eq!(berth.asks_the_pi().await["code"], "PERMISSION_DENIED");
+}
+
+#[tokio::test]
+async fn the_suggestion_is_the_smallest_manifest_for_what_was_observed() {
+    let berth = World::start().await;
+    berth.grant(GrantMode::Observe, |new| new).await;
+    let id = PluginId::fixed("host-waiter");
+    assert_eq!(berth.host.suggest(&id).await.unwrap().manifest, "");
+    for tool in ["rpi.read", "rpi.write", "rpi.read"] {
+        berth.finished(berth.ask("host_waiter_wait_endpoint", json!({ "tool": tool }))).await;
+    }
+
+    let suggestion = berth.host.suggest(&id).await.unwrap();
+
+    assert_eq!(suggestion.uses, 3);
+    assert_eq!(suggestion.wishes.len(), 1);
+    let scope = json!({ "tools": ["rpi.read", "rpi.write"], "endpoints": ["pi"] });
+    assert_eq!(suggestion.wishes[0].scope, scope);
+    assert!(suggestion.manifest.contains("name = \"endpoint\""), "{}", suggestion.manifest);
+}
+
+#[tokio::test]
+async fn the_audit_is_kept_for_half_a_year() {
+    let berth = World::start().await;
+    berth.asks_the_pi().await;
+    berth.clock.advance(179 * 24 * 60 * 60);
+    berth.asks_the_pi().await;
+
+    let fresh = berth.host.trim_audit().await.unwrap();
+    berth.clock.advance(2 * 24 * 60 * 60);
+    let old = berth.host.trim_audit().await.unwrap();
+
+    assert_eq!((fresh, old, berth.audit().await.len()), (0, 1, 1));
 }

@@ -1,5 +1,6 @@
 //! `berth plugin`.
 
+mod audit;
 mod call;
 mod grant;
 mod install;
@@ -60,13 +61,17 @@ enum Action {
     /// Show a plugin: its tools, what it asks for, what it was granted.
     Show(Plugin),
     /// Allow a plugin a capability, or deny it one.
-    Grant(grant::Options),
+    Grant(Box<grant::Options>),
     /// Take a grant back; calls under way lose it at their next use.
     Revoke {
         /// The id of the grant, from `berth plugin show`.
         #[arg(value_parser = NonEmptyStringValueParser::new())]
         grant_id: String,
     },
+    /// Print what a plugin was denied, and what it did that changed something.
+    Audit(audit::Options),
+    /// Print the smallest manifest for what a plugin was seen to use.
+    Suggest(Plugin),
     /// Let a plugin take calls; loads it anew when it had failed.
     Enable(Plugin),
     /// Stop a plugin from taking calls; calls under way end by themselves.
@@ -93,13 +98,15 @@ pub async fn run(global: &Global, options: Options) -> Result<(), Failure> {
         Action::Generations(Plugin { id }) => life::generations(global, &client, &id).await,
         Action::List => show::list(global, &client).await,
         Action::Show(Plugin { id }) => show::one(global, &client, &id).await,
-        Action::Grant(options) => grant::run(global, &client, options).await,
+        Action::Grant(options) => grant::run(global, &client, *options).await,
         Action::Revoke { grant_id } => {
             let path = format!("/operator/grants/{}/revoke", segment(&grant_id));
             let answer = client.post(&path, &json!({})).await?;
             report(global, &answer, &format!("{grant_id} is revoked"));
             Ok(())
         }
+        Action::Audit(options) => audit::run(global, &client, options).await,
+        Action::Suggest(Plugin { id }) => audit::suggest(global, &client, &id).await,
         Action::Enable(Plugin { id }) => {
             let answer = client.post_and_wait(&path_of(&id, "/enable"), &json!({})).await?;
             report(global, &answer, &format!("{id} takes calls"));

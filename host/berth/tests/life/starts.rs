@@ -97,3 +97,26 @@ fn a_database_url_that_nobody_answers_at_fails_with_its_name_and_without_its_pas
     assert!(said.contains("127.0.0.1:1"), "{said}");
     assert!(!said.contains("s3cr3t-word"), "{said}");
 }
+
+#[test]
+fn policies_are_in_force_from_the_start_and_a_wrong_file_stops_it_with_its_line() {
+    let mut host = Host::start(Options::default());
+    host.stop();
+    let policies = host.data().join("policies");
+    std::fs::create_dir(&policies).unwrap();
+    let file = policies.join("grants.toml");
+    let right =
+        "[[grant]]\nplugin = \"gpio\"\ncapability = \"endpoint\"\nscope = { tools = [\"rpi.gpio.read\"] }\n";
+    std::fs::write(&file, right.replace("endpoint", "endpoints")).unwrap();
+
+    let said = host.start_refused(&[]).failed(1);
+    std::fs::write(&file, right).unwrap();
+    host.restart();
+    let grants = host.request("GET", "/operator/grants", None).1;
+
+    assert!(said.contains("grants.toml:3") && said.contains("`endpoints` is no capability"), "{said}");
+    let of_file = |grant: &&serde_json::Value| grant["granted_by"].as_str().unwrap().starts_with("policies/");
+    let given: Vec<_> = grants.as_array().unwrap().iter().filter(of_file).collect();
+    assert_eq!(given.len(), 1, "{grants}");
+    assert_eq!(given[0]["scope"], serde_json::json!({ "tools": ["rpi.gpio.read"] }));
+}

@@ -2,14 +2,16 @@
 
 use axum::Json;
 use axum::extract::State;
-use berth_model::ApprovalId;
-use berth_model::approval::{Approval, ApprovalStatus};
+use berth_model::approval::{Approval, ApprovalAnswer, ApprovalStatus};
 use berth_model::operation::Operation;
+use berth_model::{ActorId, ApprovalId};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use super::grants::OWNER;
 use super::{limit, text};
 use crate::error::{Answer, ApiError};
 use crate::extract::{Body, Id, Params, filled};
@@ -39,6 +41,15 @@ struct ApprovalView {
     created_at: String,
     expires_at: String,
     decided_at: String,
+    /// `once`, `run`, `1h`, `24h`, `always`, `no`, or empty while there is no answer.
+    answer: String,
+    /// The grant that the answer became, or empty.
+    grant_id: String,
+    /// The plugin that asks, with the next two; empty where it is the call itself that wants a yes.
+    plugin_id: String,
+    capability: String,
+    #[schema(value_type = Option<Object>)]
+    scope: Value,
 }
 
 impl ApprovalView {
@@ -48,6 +59,7 @@ impl ApprovalView {
             ApprovalStatus::Rejected => "reject",
             ApprovalStatus::Pending | ApprovalStatus::Expired => "",
         };
+        let subject = approval.subject;
         Self {
             approval_id: approval.id.to_string(),
             operation_id: approval.operation.to_string(),
@@ -64,6 +76,11 @@ impl ApprovalView {
             created_at: approval.created_at.to_string(),
             expires_at: approval.expires_at.to_string(),
             decided_at: text(approval.decided_at.as_ref()),
+            answer: text(approval.answer.as_ref()),
+            grant_id: text(approval.grant.as_ref()),
+            plugin_id: subject.as_ref().map(|subject| subject.plugin.to_string()).unwrap_or_default(),
+            capability: subject.as_ref().map(|subject| subject.capability.clone()).unwrap_or_default(),
+            scope: subject.map(|subject| subject.scope).unwrap_or_default(),
         }
     }
 }
@@ -81,6 +98,9 @@ struct ApprovalsQuery {
 struct DecisionBody {
     /// `approve` or `reject`.
     decision: String,
+    /// How far an `approve` reaches: `once` by default, `run`, `1h`, `24h` or `always`.
+    #[serde(rename = "for")]
+    reach: Option<String>,
     reason: Option<String>,
 }
 
@@ -122,15 +142,24 @@ async fn decide(
     Id(approval): Id<ApprovalId>,
     Body(body): Body<DecisionBody>,
 ) -> Answer<ApprovalView> {
-    let approve = match body.decision.trim() {
-        "approve" => true,
-        "reject" => false,
+    let reach = filled(body.reach);
+    let answer = match (body.decision.trim(), reach.as_deref()) {
+        ("approve", None) => ApprovalAnswer::Once,
+        ("approve", Some(word)) => word
+            .parse()
+            .ok()
+            .filter(|answer| *answer != ApprovalAnswer::No)
+            .ok_or_else(|| ApiError::invalid("for", "must be once, run, 1h, 24h or always"))?,
+        ("reject", None) => ApprovalAnswer::No,
+        ("reject", Some(_)) => return Err(ApiError::invalid("for", "is of an approve alone")),
         _ => {
             let message = "decision must be approve or reject";
             return Err(ApiError::bad_request("approval_decision_invalid", message));
         }
     };
     let reason = body.reason.unwrap_or_default();
-    let (approval, operation) = state.core().decide_approval(approval, approve, reason).await?;
+    // Whoever has the token is the owner.
+    let owner = ActorId::fixed(OWNER);
+    let (approval, operation) = state.core().answer_approval(approval, &owner, answer, reason).await?;
     Ok(Json(ApprovalView::new(approval, &operation)))
 }

@@ -226,3 +226,25 @@ async fn an_action_that_is_known_but_not_offered_is_rejected_and_an_unknown_one_
         berth.post(&nowhere, json!({ "action": action })).await.refuses(404, "session_not_found");
     }
 }
+
+#[tokio::test]
+async fn how_far_a_yes_reaches_is_said_with_it() {
+    let berth = Berth::start().await;
+    let mut asked = asked(&berth).await;
+    let path = format!("/runtime/approvals/{}/decision", asked.approval);
+    for body in [
+        json!({ "decision": "approve", "for": "ever" }),
+        json!({ "decision": "approve", "for": "no" }),
+        json!({ "decision": "reject", "for": "once" }),
+    ] {
+        let error = berth.post(&path, body).await.refuses(422, "invalid_request");
+        assert_eq!(error["details"]["errors"][0]["field"], "for");
+    }
+    let lasting = json!({ "decision": "approve", "for": "always" });
+    berth.post(&path, lasting).await.refuses(400, "approval_answer_unsupported");
+
+    let decided = berth.post(&path, json!({ "decision": "approve", "for": "once" })).await.ok();
+
+    assert_eq!((&decided["answer"], &decided["grant_id"]), (&json!("once"), &json!("")));
+    asked.events.until("run.completed").await;
+}

@@ -4,7 +4,10 @@ use std::sync::atomic::Ordering;
 
 use axum::body::Body;
 use axum::http::Method;
+use berth_model::audit::{AuditDecision, AuditRow};
+use berth_model::{ActorId, ApprovalId, AuditId, CallId, OperationId, PluginId, Timestamp, WorkspaceId};
 use serde_json::json;
+use uuid::Uuid;
 
 use crate::support::{Berth, request, tidy};
 
@@ -148,4 +151,79 @@ async fn a_call_of_an_operator_who_goes_away_is_cancelled() {
     }
 
     while steps.recv().await.unwrap().phase != "cancelled" {}
+}
+
+#[tokio::test]
+async fn a_grant_says_for_which_builds_when_and_how_often() {
+    let berth = Berth::start().await;
+    let rule = format!("sha256:{}", "ab".repeat(32));
+    let body = json!({
+        "capability": "files", "scope": { "guest": "/" }, "mode": "ask", "rule": rule, "uses": 3,
+        "starts_at": "2098-01-01T00:00:00Z", "expires_at": "2099-01-01T00:00:00Z", "limit": { "a": 1 },
+    });
+
+    let grant = berth.post("/operator/plugins/notes/grants", body).await.ok();
+
+    for (key, value) in [
+        ("mode", json!("ask")),
+        ("state", json!("not_begun")),
+        ("rule", json!(rule)),
+        ("uses_left", json!(3)),
+        ("starts_at", json!("2098-01-01T00:00:00.000000Z")),
+        ("limit", json!({ "a": 1 })),
+        ("revoked_by", json!("")),
+    ] {
+        assert_eq!(grant[key], value, "{key}");
+    }
+    for (wrong, field) in [
+        (json!({ "mode": "often" }), "mode"),
+        (json!({ "rule": "sha256:12" }), "rule"),
+        (json!({ "uses": 0 }), "uses"),
+        (json!({ "starts_at": "soon" }), "starts_at"),
+        (json!({ "starts_at": "2099-01-01T00:00:00Z", "expires_at": "2098-01-01T00:00:00Z" }), "expires_at"),
+    ] {
+        let mut body = json!({ "capability": "files" });
+        body.as_object_mut().unwrap().extend(wrong.as_object().unwrap().clone());
+        let error = berth.post("/operator/plugins/notes/grants", body).await.refuses(422, "invalid_request");
+        assert_eq!(error["details"]["errors"][0]["field"], field);
+    }
+}
+
+#[tokio::test]
+async fn the_audit_tells_what_a_plugin_did_newest_first() {
+    let berth = Berth::start().await;
+    let row = |number: u128, decision| AuditRow {
+        id: AuditId::from_uuid(Uuid::from_u128(number)),
+        plugin: PluginId::fixed("notes"),
+        capability: "files".to_owned(),
+        scope: json!({ "guest": "/notes" }),
+        decision,
+        is_write: true,
+        uses: 7,
+        call: CallId::from_uuid(Uuid::from_u128(2)),
+        operation: OperationId::from_uuid(Uuid::from_u128(3)),
+        run: None,
+        workspace: WorkspaceId::fixed("personal"),
+        actor: ActorId::fixed("user:self"),
+        grant: None,
+        approval: Some(ApprovalId::from_uuid(Uuid::from_u128(4))),
+        created_at: Timestamp::from_micros(0),
+    };
+    let rows = vec![row(1, AuditDecision::Denied), row(2, AuditDecision::Observed)];
+    *berth.shelf.audit.lock().unwrap() = rows;
+
+    let all = berth.get("/operator/plugins/notes/audit").await.ok();
+    let denied = berth.get("/operator/plugins/notes/audit?decision=denied").await.ok();
+
+    assert_eq!((all.as_array().unwrap().len(), &all[0]), (2, &denied[0]));
+    let first = &denied[0];
+    assert_eq!((&first["decision"], &first["uses"]), (&json!("denied"), &json!(7)));
+    assert_eq!((&first["run_id"], &first["grant_id"]), (&json!(""), &json!("")));
+    assert_eq!(first["approval_id"], "approval_00000000000000000000000000000004");
+    assert_eq!(berth.get("/operator/plugins/other/audit").await.ok(), json!([]));
+    let wrong = berth.get("/operator/plugins/notes/audit?decision=maybe").await;
+    wrong.refuses(422, "invalid_request");
+    let suggestion = berth.get("/operator/plugins/notes/suggest").await.ok();
+    assert_eq!(suggestion["capabilities"], json!([{ "name": "files", "scope": { "guest": "/notes" } }]));
+    assert_eq!((&suggestion["uses"], &suggestion["manifest"]), (&json!(2), &json!("[[capability]]\n")));
 }

@@ -6,10 +6,13 @@ use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use berth_core::port::clock::Clock;
+use berth_core::port::store::AuditFilter;
 use berth_core::port::target::{PluginTarget, ToolCall};
 use berth_http::{
-    AdminError, Installed, NewGrant, PluginAdmin, PluginHealth, PluginLogLine, PluginView, Upgraded, Wish,
+    AdminError, Installed, NewGrant, PluginAdmin, PluginHealth, PluginLogLine, PluginView, Suggestion,
+    Upgraded, Wish,
 };
+use berth_model::audit::AuditRow;
 use berth_model::generation::{Generation, GenerationState, Origin};
 use berth_model::plugin::{Grant, Plugin, PluginStatus};
 use berth_model::tool::{Blame, Risk, ToolFailure, ToolOutcome, ToolSpec};
@@ -25,6 +28,7 @@ pub struct Shelf {
     clock: Arc<SteppedClock>,
     plugins: Mutex<Vec<Plugin>>,
     grants: Mutex<Vec<Grant>>,
+    pub audit: Mutex<Vec<AuditRow>>,
     pub calls: Mutex<Vec<(String, Value)>>,
     /// Rung when `notes_wait` has begun; it ends when it is cancelled.
     pub waiting: Notify,
@@ -53,6 +57,7 @@ impl Shelf {
             clock,
             plugins: Mutex::new(vec![plugin]),
             grants: Mutex::default(),
+            audit: Mutex::default(),
             calls: Mutex::default(),
             waiting: Notify::new(),
             is_broken: AtomicBool::new(false),
@@ -251,6 +256,26 @@ impl PluginAdmin for Shelf {
         let grant = grant.ok_or_else(|| refusal("GRANT_NOT_FOUND", format!("there is no grant `{id}`")))?;
         grant.revoked_at.get_or_insert(self.clock.now());
         Ok(grant.clone())
+    }
+
+    async fn audit(&self, filter: AuditFilter) -> Result<Vec<AuditRow>, AdminError> {
+        let rows = self.audit.lock().unwrap();
+        let is_meant = |row: &&AuditRow| {
+            filter.plugin.as_ref().is_none_or(|id| row.plugin == *id)
+                && filter.decision.is_none_or(|decision| row.decision == decision)
+        };
+        Ok(rows.iter().filter(is_meant).take(filter.limit as usize).cloned().collect())
+    }
+
+    async fn suggest(&self, id: &PluginId) -> Result<Suggestion, AdminError> {
+        self.show(id).await?;
+        let wish = Wish {
+            capability: "files".to_owned(),
+            scope: json!({ "guest": "/notes" }),
+            reason: String::new(),
+            is_required: true,
+        };
+        Ok(Suggestion { wishes: vec![wish], manifest: "[[capability]]\n".to_owned(), uses: 2 })
     }
 
     async fn logs(&self, id: &PluginId) -> Result<Vec<PluginLogLine>, AdminError> {

@@ -17,37 +17,8 @@ impl PluginHost {
     /// Stores a grant; calls in flight see it at their next host call.
     pub async fn grant(&self, new: NewGrant) -> Result<Grant, HostError> {
         let _turn = self.changes.lock().await;
-        let Some(capability) = Capability::lookup(&new.capability) else {
-            let known: Vec<&str> = Capability::ALL.into_iter().map(Capability::as_str).collect();
-            return Err(HostError::GrantCapability { capability: new.capability, known: known.join(", ") });
-        };
-        let checked = match (capability, new.mode) {
-            (Capability::Files, GrantMode::Deny) if new.scope.get("host").is_none() => Ok(()),
-            (Capability::Files, GrantMode::Deny) => files::check_grant(&new.scope),
-            (Capability::Files, _) => {
-                files::check_grant(&new.scope).and_then(|()| self.check_host(&new.scope))
-            }
-            (Capability::Endpoint, _) => endpoint::check_scope(&new.scope),
-            (Capability::Http, _) => http::check_grant(&new.scope),
-            (Capability::Keyvalue, _) => keyvalue::check_scope(&new.scope),
-            (Capability::Process, _) => process::check_scope(&new.scope),
-            (Capability::Secret, _) => secret::check_scope(&new.scope),
-            (Capability::Channel, _) => hooks::check_scope(&new.scope),
-            (Capability::Websocket, _) => websocket::check_scope(&new.scope),
-            _ if new.scope.is_object() => Ok(()),
-            _ => Err("the scope must be an object".to_owned()),
-        };
-        checked.map_err(|message| HostError::GrantScope { message })?;
-        Limit::parse(capability, &new.limit).map_err(|message| HostError::GrantLimit { message })?;
-        if let DigestRule::Publisher { versions, .. } = &new.rule {
-            semver::VersionReq::parse(versions)
-                .map_err(|error| HostError::GrantRule { message: error.to_string() })?;
-        }
-        if new.uses_left.is_some_and(|uses| uses < 1) {
-            return Err(HostError::GrantUses);
-        }
-        let id = GrantId::from_uuid(self.parts.ids.uuid());
-        let grant = new.into_grant(id, self.parts.clock.now());
+        self.check_grant(&new)?;
+        let grant = self.new_grant(new);
         let mut tx = self.parts.store.write().await?;
         tx.insert_grant(&grant).await?;
         let all = tx.list_grants(None).await?;
@@ -115,6 +86,47 @@ impl PluginHost {
             )),
             _ => Ok(()),
         }
+    }
+
+    pub(super) fn new_grant(&self, new: NewGrant) -> Grant {
+        new.into_grant(GrantId::from_uuid(self.parts.ids.uuid()), self.parts.clock.now())
+    }
+
+    /// Refuses a grant that could not be meant.
+    pub(super) fn check_grant(&self, new: &NewGrant) -> Result<(), HostError> {
+        let Some(capability) = Capability::lookup(&new.capability) else {
+            let known: Vec<&str> = Capability::ALL.into_iter().map(Capability::as_str).collect();
+            return Err(HostError::GrantCapability {
+                capability: new.capability.clone(),
+                known: known.join(", "),
+            });
+        };
+        let checked = match (capability, new.mode) {
+            (Capability::Files, GrantMode::Deny) if new.scope.get("host").is_none() => Ok(()),
+            (Capability::Files, GrantMode::Deny) => files::check_grant(&new.scope),
+            (Capability::Files, _) => {
+                files::check_grant(&new.scope).and_then(|()| self.check_host(&new.scope))
+            }
+            (Capability::Endpoint, _) => endpoint::check_scope(&new.scope),
+            (Capability::Http, _) => http::check_grant(&new.scope),
+            (Capability::Keyvalue, _) => keyvalue::check_scope(&new.scope),
+            (Capability::Process, _) => process::check_scope(&new.scope),
+            (Capability::Secret, _) => secret::check_scope(&new.scope),
+            (Capability::Channel, _) => hooks::check_scope(&new.scope),
+            (Capability::Websocket, _) => websocket::check_scope(&new.scope),
+            _ if new.scope.is_object() => Ok(()),
+            _ => Err("the scope must be an object".to_owned()),
+        };
+        checked.map_err(|message| HostError::GrantScope { message })?;
+        Limit::parse(capability, &new.limit).map_err(|message| HostError::GrantLimit { message })?;
+        if let DigestRule::Publisher { versions, .. } = &new.rule {
+            semver::VersionReq::parse(versions)
+                .map_err(|error| HostError::GrantRule { message: error.to_string() })?;
+        }
+        if new.uses_left.is_some_and(|uses| uses < 1) {
+            return Err(HostError::GrantUses);
+        }
+        Ok(())
     }
 
     /// Takes a grant back for the owner; calls in flight lose it at their next host call. Twice is as good as once.

@@ -169,17 +169,6 @@ fn a_capability_must_be_asked_for_and_a_wish_must_be_used() {
 }
 
 #[test]
-fn a_capability_of_a_later_version_is_an_error_that_says_so() {
-    let approval = component(r#"(import "berth:plugin/approval@0.1.0" (instance (export "ask" (func))))"#);
-    let ask = "[[capability]]\nname = \"approval\"\n";
-
-    assert_eq!(inspect_text(&approval, ask).unwrap_err().code(), "CAPABILITY_UNAVAILABLE");
-    assert_eq!(inspect_text(&component(""), ask).unwrap_err().code(), "CAPABILITY_UNAVAILABLE");
-    let optional = "[[capability]]\nname = \"approval\"\nrequired = false\n";
-    assert!(inspect_text(&component(""), optional).is_ok());
-}
-
-#[test]
 fn sockets_install_behind_a_wall_and_the_report_says_so() {
     let text = component(r#"(import "wasi:sockets/tcp@0.2.0" (instance (export "nothing" (func))))"#);
 

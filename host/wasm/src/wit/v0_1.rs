@@ -1,5 +1,6 @@
 //! `berth:plugin@0.1`: thin shells over the capabilities, one file for each interface.
 
+mod approval;
 mod call;
 mod capabilities;
 pub mod channel;
@@ -28,6 +29,7 @@ pub mod bindings {
             }",
         world: "berth:host/everything",
         imports: {
+            "berth:plugin/approval.ask": async | trappable,
             "berth:plugin/inbound": async | trappable,
             "berth:plugin/websocket": async | trappable,
             "berth:plugin/endpoints.list": async | trappable,
@@ -67,6 +69,7 @@ pub(super) fn link(linker: &mut Linker<PluginState>) -> wasmtime::Result<()> {
     wit::capabilities::add_to_linker::<_, HasSelf<PluginState>>(linker, |state| state)?;
     wit::process::add_to_linker::<_, HasSelf<PluginState>>(linker, |state| state)?;
     wit::secrets::add_to_linker::<_, HasSelf<PluginState>>(linker, |state| state)?;
+    wit::approval::add_to_linker::<_, HasSelf<PluginState>>(linker, |state| state)?;
     wit::endpoints::add_to_linker::<_, HasSelf<PluginState>>(linker, |state| state)?;
     wit::delivery_types::add_to_linker::<_, HasSelf<PluginState>>(linker, |state| state)?;
     wit::inbound::add_to_linker::<_, HasSelf<PluginState>>(linker, |state| state)?;

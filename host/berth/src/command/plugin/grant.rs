@@ -17,6 +17,8 @@ Examples:
   berth plugin grant files files --folder ~/notes
   berth plugin grant files files --folder ~/notes --write --expires 2026-12-31T00:00:00Z
   berth plugin grant gpio endpoint --tool rpi.gpio.read --endpoint rpi.kitchen.executor
+  berth plugin grant gpio endpoint --tool rpi.gpio.write --mode ask
+  berth plugin grant gpio endpoint --tool rpi.gpio.write --uses 3 --reason 'to try it'
   berth plugin grant gpio endpoint --scope '{\"tools\": [\"rpi.*\"]}' --mode deny
 
 `berth plugin show ID` prints what a plugin asks for, each with the command that grants it.";
@@ -38,9 +40,27 @@ pub struct Options {
     /// When the grant ends, such as 2026-12-31T00:00:00Z.
     #[arg(long, value_name = "TIME")]
     expires: Option<String>,
-    /// A deny beats every allow.
-    #[arg(long, default_value = "allow", value_parser = ["allow", "deny"])]
+    /// When the grant begins to count.
+    #[arg(long, value_name = "TIME")]
+    starts: Option<String>,
+    /// How often it may be used.
+    #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(i64).range(1..))]
+    uses: Option<i64>,
+    /// allow, ask (a yes first), observe (let it pass and write it down) or deny, which beats every other.
+    #[arg(long, default_value = "allow", value_parser = ["allow", "ask", "observe", "deny"])]
     mode: String,
+    /// Bounds as a JSON object, such as {"per_minute": 60}.
+    #[arg(long, value_name = "JSON")]
+    limit: Option<String>,
+    /// Only for the build with this SHA-256.
+    #[arg(long, value_name = "SHA256", conflicts_with = "publisher")]
+    digest: Option<String>,
+    /// Only for builds that this key signed; see --versions.
+    #[arg(long, value_name = "KEY")]
+    publisher: Option<String>,
+    /// Only for these versions of the publisher, such as ^1.2.
+    #[arg(long, value_name = "RANGE", requires = "publisher", default_value = "*")]
+    versions: String,
     /// Only in this workspace.
     #[arg(long, value_name = "ID")]
     workspace: Option<String>,
@@ -153,12 +173,30 @@ pub async fn run(global: &Global, client: &Client, options: Options) -> Result<(
     let Some(scope) = options.scope.value(&options.capability)? else {
         return Err(Failure::Usage(unsaid(client, &options).await));
     };
+    let limit: Option<Map<String, Value>> = match &options.limit {
+        None => None,
+        Some(text) => Some(
+            serde_json::from_str(text)
+                .map_err(|error| Failure::Usage(format!("--limit {text} is no JSON object: {error}")))?,
+        ),
+    };
+    let rule = match (&options.digest, &options.publisher) {
+        (Some(digest), _) => Some(format!("sha256:{digest}")),
+        (None, Some(key)) => Some(format!("publisher:{key} {}", options.versions)),
+        (None, None) => None,
+    };
     let body = json!({
-        "capability": options.capability, "scope": scope, "reason": options.reason, "expires_at": options.expires,
-        "mode": options.mode, "workspace_id": options.workspace,
+        "capability": options.capability, "scope": scope, "reason": options.reason, "mode": options.mode,
+        "workspace_id": options.workspace, "starts_at": options.starts, "expires_at": options.expires,
+        "uses": options.uses, "limit": limit, "rule": rule,
     });
     let grant = client.post(&path_of(&options.id, "/grants"), &body).await?;
-    let verb = if options.mode == "deny" { "denied" } else { "granted" };
+    let verb = match options.mode.as_str() {
+        "deny" => "denied",
+        "ask" => "granted after a yes",
+        "observe" => "granted and observed",
+        _ => "granted",
+    };
     let done = format!(
         "{verb} {} {} to {} as {}",
         options.capability,

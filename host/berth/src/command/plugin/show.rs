@@ -108,7 +108,12 @@ fn grants(plugin: &Value) {
             let mut limits = vec![text(grant, "scope")];
             for (name, value) in [
                 ("in", text(grant, "workspace_id")),
+                ("only", Some(text(grant, "rule")).filter(|rule| rule != "any").unwrap_or_default()),
+                ("within", Some(text(grant, "limit")).filter(|limit| limit != "{}").unwrap_or_default()),
+                ("from", when(grant, "starts_at")),
                 ("until", when(grant, "expires_at")),
+                ("uses left", text(grant, "uses_left")),
+                ("for", text(grant, "bound_to")),
                 ("reason:", text(grant, "reason")),
             ] {
                 if !value.is_empty() {

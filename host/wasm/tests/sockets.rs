@@ -131,28 +131,25 @@ async fn reading_stops_while_the_mailbox_is_full_and_no_frame_is_lost() {
     peer.says("wait").await;
     world.until_held().await;
 
-    let mut said = 0;
-    // One frame at the guest, 64 in the mailbox, one on the way.
-    while peer.say.try_send(Ok(Heard::Frame(frame(said)))).is_ok()
-        || world.view("channel").unwrap().waiting < 64
-    {
-        said += usize::from(peer.say.capacity() == 0);
-        tokio::task::yield_now().await;
-        assert!(said < 200, "nothing holds the peer back");
+    // One is at the guest, 64 fill the mailbox, and the next one stays with the peer.
+    for number in 0..64 {
+        peer.says(&number.to_string()).await;
     }
-
+    world.until("all are read", async || peer.say.capacity() == 1).await;
+    peer.says("64").await;
+    assert!(peer.say.try_send(Ok(Heard::Alive)).is_err(), "nothing holds the peer back");
     assert_eq!(world.view("channel").unwrap().waiting, 64);
+
     world.let_go(1);
-    peer.say.send(Ok(Heard::Frame(last()))).await.unwrap();
+
+    peer.says("last").await;
     world.until_brought_in("frame last").await;
-}
-
-fn frame(number: usize) -> berth_wasm::capability::websocket::Frame {
-    berth_wasm::capability::websocket::Frame::Text(format!("{number}"))
-}
-
-fn last() -> berth_wasm::capability::websocket::Frame {
-    berth_wasm::capability::websocket::Frame::Text("last".to_owned())
+    let mut frames = world.brought_in().await;
+    frames.retain(|text| text.starts_with("frame "));
+    let wanted = std::iter::once("wait".to_owned())
+        .chain((0..=64).map(|number| number.to_string()))
+        .chain(["last".to_owned()]);
+    assert_eq!(frames, wanted.map(|text| format!("frame {text}")).collect::<Vec<_>>());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -2,6 +2,7 @@
 
 mod audit;
 mod call;
+mod events;
 mod grant;
 mod install;
 mod life;
@@ -82,6 +83,10 @@ enum Action {
     Logs(Plugin),
     /// Call a tool as the owner, and print what it answers.
     Call(call::Options),
+    /// Show a channel at work: the paths of its web addresses, what waits.
+    Channel(Plugin),
+    /// List the events that a channel could not deal with, hand one over again, or forget it.
+    Events(events::Options),
 }
 
 pub async fn run(global: &Global, options: Options) -> Result<(), Failure> {
@@ -124,6 +129,8 @@ pub async fn run(global: &Global, options: Options) -> Result<(), Failure> {
         }
         Action::Logs(Plugin { id }) => show::logs(global, &client, &id).await,
         Action::Call(options) => call::run(global, &client, options).await,
+        Action::Channel(Plugin { id }) => events::channel(global, &client, &id).await,
+        Action::Events(options) => events::run(global, &client, options).await,
     }
 }
 

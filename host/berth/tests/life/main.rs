@@ -6,6 +6,7 @@
 mod support;
 
 mod api;
+mod channel;
 mod compile;
 mod crash;
 mod databases;

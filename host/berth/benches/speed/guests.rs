@@ -2,7 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::bare::Bare;
+use super::bare::Bare;
+
+/// What the greeter answers.
+pub type Greeting = (Result<String, String>,);
 
 /// A folder of `target`, or where the environment says.
 fn folder(variable: &str, name: &str) -> PathBuf {
@@ -28,17 +31,11 @@ pub fn read(path: &Path) -> Vec<u8> {
 /// The greeter, called by wasmtime alone.
 pub fn bare_greeter(name: &str) -> Bare {
     let params = || ("berth".to_owned(),);
-    Bare::quickest::<_, (Result<String, String>,)>(
-        &fixture(name),
-        "berth:bench/hello@0.1.0",
-        "run",
-        None,
-        params,
-    )
+    Bare::quickest::<_, Greeting>(&fixture(name), "berth:bench/hello@0.1.0", "run", None, params)
 }
 
 /// Greets once.
 pub async fn greet(bare: &Bare) {
-    let (answer,) = bare.call::<_, (Result<String, String>,)>(("berth",)).await;
+    let (answer,) = bare.call::<_, Greeting>(("berth",)).await;
     assert_eq!(answer.unwrap(), "hello berth");
 }

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use wasmtime::component::types::ComponentItem;
 use wasmtime::component::{
     Component, ComponentExportIndex, ComponentNamedList, InstancePre, Lift, Linker, Lower, ResourceTable,
+    TypedFunc,
 };
 use wasmtime::{
     Config, Enabled, Engine, InstanceAllocationStrategy, OptLevel, PoolingAllocationConfig, Store,
@@ -18,6 +19,8 @@ pub struct Bare {
     pre: InstancePre<State>,
     function: ComponentExportIndex,
     folder: Option<PathBuf>,
+    /// Guests look at the clock of the engine, and let others have a turn.
+    ticks: bool,
 }
 
 #[derive(Default)]
@@ -54,7 +57,7 @@ impl Bare {
         let mut tried: Vec<(Duration, Self)> = SCANS
             .into_iter()
             .map(|scan| {
-                let bare = Self::new(component, interface, function, folder.clone(), scan);
+                let bare = Self::new(component, interface, function, folder.clone(), scan, false);
                 let mut times: Vec<Duration> = runtime.block_on(async {
                     let mut times = Vec::new();
                     for _ in 0..600 {
@@ -76,12 +79,20 @@ impl Bare {
         tried.swap_remove(0).1
     }
 
+    /// For guests that have to be stopped: a clock ticks every 10 ms, at which they let others have a turn.
+    pub fn stoppable(component: &[u8], interface: &str, function: &str) -> Self {
+        let bare = Self::new(component, interface, function, None, Enabled::Auto, true);
+        berth_wasm::engine::ticker::spawn(&bare.engine, Duration::from_millis(10)).unwrap();
+        bare
+    }
+
     fn new(
         component: &[u8],
         interface: &str,
         function: &str,
         folder: Option<PathBuf>,
         scan: Enabled,
+        ticks: bool,
     ) -> Self {
         let mut pool = PoolingAllocationConfig::new();
         pool.total_component_instances(256)
@@ -98,6 +109,7 @@ impl Bare {
         config
             .cranelift_opt_level(OptLevel::Speed)
             .concurrency_support(false)
+            .epoch_interruption(ticks)
             .allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
         let engine = Engine::new(&config).unwrap();
         let component = Component::from_binary(&engine, component).unwrap();
@@ -107,7 +119,7 @@ impl Bare {
         let pre = linker.instantiate_pre(&component).unwrap();
         let interface = component.get_export_index(None, interface).unwrap();
         let function = component.get_export_index(Some(&interface), function).unwrap();
-        Self { engine, pre, function, folder }
+        Self { engine, pre, function, folder, ticks }
     }
 
     /// One call in a store and an instance of its own.
@@ -115,6 +127,15 @@ impl Bare {
     where
         P: ComponentNamedList + Lower,
         R: ComponentNamedList + Lift + Send + Sync + 'static,
+    {
+        self.made::<P, R>().await.call(params).await
+    }
+
+    /// An instance that is ready to be called.
+    pub async fn made<P, R>(&self) -> Made<P, R>
+    where
+        P: ComponentNamedList + Lower,
+        R: ComponentNamedList + Lift,
     {
         let mut state = State::default();
         if let Some(folder) = &self.folder {
@@ -124,9 +145,29 @@ impl Bare {
             state.wasi = Some(wasi.build());
         }
         let mut store = Store::new(&self.engine, state);
+        if self.ticks {
+            store.set_epoch_deadline(1);
+            store.epoch_deadline_async_yield_and_update(1);
+        }
         let instance = self.pre.instantiate_async(&mut store).await.unwrap();
         let function = instance.get_typed_func::<P, R>(&mut store, self.function).unwrap();
-        function.call_async(&mut store, params).await.unwrap()
+        Made { store, function }
+    }
+}
+
+/// A store with an instance in it.
+pub struct Made<P, R> {
+    store: Store<State>,
+    function: TypedFunc<P, R>,
+}
+
+impl<P, R> Made<P, R>
+where
+    P: ComponentNamedList + Lower,
+    R: ComponentNamedList + Lift + Send + Sync + 'static,
+{
+    pub async fn call(&mut self, params: P) -> R {
+        self.function.call_async(&mut self.store, params).await.unwrap()
     }
 }
 

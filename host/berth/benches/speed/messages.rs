@@ -5,9 +5,10 @@ use std::sync::{Arc, Mutex};
 use berth_model::ThreadId;
 use futures::FutureExt;
 
-use crate::measure::{Table, Way};
-use crate::world::{self, Disk, World};
-use crate::{CALLERS, guests};
+use super::measure::Way;
+use super::report::Report;
+use super::world::{self, Disk, World};
+use super::{CALLERS, guests};
 
 /// Conversations beside each other, beyond the usual callers.
 const MANY: [usize; 2] = [8, 64];
@@ -15,7 +16,7 @@ const MANY: [usize; 2] = [8, 64];
 const TURNS: usize = 20;
 
 /// An answer in words, and one after a tool call. Each caller has conversations of its own.
-pub fn replies(table: &mut Table) {
+pub fn replies(report: &mut Report) {
     let bare = guests::bare_greeter("bench-typed");
     let (disk, memory) = (World::start(Disk::Real), World::start(Disk::Memory));
     for callers in CALLERS {
@@ -25,10 +26,10 @@ pub fn replies(table: &mut Table) {
             reply("message to reply, SQLite on disk", &disk, "/say done"),
             reply("message, tool call, reply, SQLite on disk", &disk, CALL),
         ];
-        table.compare(callers, &ways);
+        report.compare(callers, &ways);
     }
     for callers in MANY {
-        table.compare(
+        report.compare(
             callers,
             &[
                 reply("message to reply, SQLite on disk", &disk, "/say done"),

@@ -16,8 +16,8 @@ use berth_wasm::capability::services::Services;
 use berth_wasm::{EngineConfig, HostParts, Package, PluginEngine, PluginHost};
 use tokio::runtime::Runtime;
 
-use crate::engine::minimal;
-use crate::guests;
+use super::guests;
+use super::plugins::minimal;
 
 /// The token of the host.
 pub const TOKEN: &str = "a token that only this program knows";

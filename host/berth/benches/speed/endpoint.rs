@@ -13,9 +13,10 @@ use futures::FutureExt;
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
-use crate::measure::{Table, Way};
-use crate::world::{self, Disk, Random, TOKEN, World};
-use crate::{CALLERS, guests};
+use super::measure::Way;
+use super::report::Report;
+use super::world::{self, Disk, Random, TOKEN, World};
+use super::{CALLERS, guests};
 
 const ENDPOINT: &str = "edge.bench.executor";
 
@@ -30,7 +31,7 @@ impl Progress for Silent {
 }
 
 /// The socket alone, then the whole ToolRouter before it.
-pub fn round_trips(table: &mut Table) {
+pub fn round_trips(report: &mut Report) {
     let bare = guests::bare_greeter("bench-typed");
     let world = World::start(Disk::Real);
     let stop = CancellationToken::new();
@@ -41,7 +42,7 @@ pub fn round_trips(table: &mut Table) {
             frames(&world),
             operations(&world),
         ];
-        table.compare(callers, &ways);
+        report.compare(callers, &ways);
     }
     stop.cancel();
     world.stop();
@@ -59,14 +60,15 @@ async fn connect(world: &World, stop: CancellationToken) {
     tokio::spawn(provider.run(stop));
     status.wait_for(|status| *status == Status::Ready).await.unwrap();
     // The provider is ready when it has told its tools; the host when it has stored them.
-    let ask = || Ask { target: Some(ENDPOINT.to_owned()), ..echo_ask() };
-    while world.core.operate(ask()).await.is_err() {
+    while world.core.operate(echo_ask()).await.is_err() {
         tokio::task::yield_now().await;
     }
 }
 
 fn echo_ask() -> Ask {
-    Ask::of_owner("bench.echo", json!({ "name": "berth" }), world::personal())
+    let ask = Ask::of_owner("bench.echo", json!({ "name": "berth" }), world::personal());
+    // The workspace chooses no endpoint by itself.
+    Ask { target: Some(ENDPOINT.to_owned()), ..ask }
 }
 
 fn frames(world: &World) -> Way<'_> {

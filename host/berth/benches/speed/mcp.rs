@@ -13,31 +13,45 @@ use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::process::{Child, ChildStdin, Command};
 use tokio::sync::oneshot;
 
-use crate::engine;
-use crate::measure::{Table, Way};
+use super::measure::Way;
+use super::report::{Aim, Report};
+use super::{guests, plugins};
 
 /// The server takes one call after another, so more callers show what a queue costs there.
 const CALLERS: [usize; 4] = [1, 4, 8, 64];
 
 /// The echo of our engine beside the one of the server.
-pub fn echo(table: &mut Table) {
+pub fn echo(report: &mut Report) {
     let Some(script) = std::env::var_os("BERTH_MCP_SERVER") else {
         println!("mcp: left out, BERTH_MCP_SERVER names no server (cargo xtask bench installs one)");
         return;
     };
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
     let server = runtime.block_on(Server::start(script));
-    let plugin = engine::echo_plugin();
+    let manifest = plugins::minimal("bench-dynamic");
+    let plugin = plugins::load(guests::fixture("bench-dynamic"), &manifest, plugins::crowded());
     for callers in CALLERS {
         let (asked, loaded) = (server.clone(), plugin.clone());
         let ours = Way::in_tasks("echo: berth's engine, fresh instance", &runtime, move |_| {
-            engine::echo_once(loaded.clone()).boxed()
+            let plugin = loaded.clone();
+            async move { plugins::echo(&plugin).await }.boxed()
         });
         let theirs = Way::in_tasks("echo: MCP server in Node over stdio", &runtime, move |_| {
             let asked = asked.clone();
             async move { asked.echo().await }.boxed()
         });
-        table.compare(callers, &[ours, theirs]);
+        let figures = report.compare(callers, &[ours, theirs]);
+        let server = figures[1];
+        let mut aim = |what: &str, times: f64| {
+            let what = format!("echo beside an MCP server in Node, callers: {callers}, {what}");
+            report.aim(&what, times, "×", Aim::AtLeast(10.0));
+        };
+        // More callers than cores wait for a core, or for the server.
+        if callers == 1 {
+            aim("p50", server.times_p50);
+        }
+        aim("p99", server.times_p99);
+        aim("calls/s", 1.0 / server.times_rate);
     }
 }
 

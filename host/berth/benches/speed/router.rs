@@ -6,12 +6,13 @@ use berth_model::RunId;
 use futures::FutureExt;
 use serde_json::json;
 
-use crate::measure::{Table, Way};
-use crate::world::{self, Disk, World};
-use crate::{CALLERS, guests};
+use super::measure::Way;
+use super::report::{Aim, Report};
+use super::world::{self, Disk, World};
+use super::{CALLERS, guests};
 
 /// The greeter, called as the owner and on behalf of a run.
-pub fn operations(table: &mut Table) {
+pub fn operations(report: &mut Report) {
     let bare = guests::bare_greeter("bench-typed");
     let (disk, memory) = (World::start(Disk::Real), World::start(Disk::Memory));
     let run = disk.runtime.block_on(run_at_work(&disk));
@@ -22,7 +23,13 @@ pub fn operations(table: &mut Table) {
             operation("ToolRouter, SQLite on disk", &disk, None),
             operation("ToolRouter and events of a run, SQLite on disk", &disk, Some(run)),
         ];
-        table.compare(callers, &ways);
+        let figures = report.compare(callers, &ways);
+        if callers == 1 {
+            for (place, own) in ["in memory", "on disk"].into_iter().zip(&figures[1..]) {
+                let what = format!("the whole ToolRouter, SQLite {place}, more than the bare call");
+                report.aim(&what, own.p50 - figures[0].p50, "µs", Aim::AtMost(200.0));
+            }
+        }
     }
     drop((disk, memory));
 }

@@ -32,6 +32,7 @@ pub async fn install(plugins: &PluginHost, folder: &Path, files: &Path) -> anyho
 async fn one(plugins: &PluginHost, path: &Path, files: &Path) -> anyhow::Result<()> {
     let path = path.to_owned();
     let package = tokio::task::spawn_blocking(move || Package::read(&path)).await??;
+    let package = Package { is_bundled: true, ..package };
     let manifest = Manifest::parse(&package.manifest)?;
     let id = PluginId::new(&manifest.id)?;
     let known = plugins.list().await?.into_iter().find(|view| view.plugin.id == id);

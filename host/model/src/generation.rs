@@ -152,6 +152,17 @@ impl GenerationEvent {
     }
 }
 
+/// Where a generation came from, and who vouches for it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Provenance {
+    /// A folder, an archive or an address, as it was named; empty when it was not said.
+    pub source: String,
+    /// The digest of the package, in lower-case hex; empty for what was no package.
+    pub package: String,
+    /// The key that signed it; empty when nobody did.
+    pub publisher: String,
+}
+
 /// A version of a plugin. The component's bytes lie in the data folder under their digest.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Generation {
@@ -164,6 +175,7 @@ pub struct Generation {
     pub version: String,
     /// The text of `plugin.toml`.
     pub manifest: String,
+    pub provenance: Provenance,
     /// The tools as far as they are known: the typed ones from the inspection on, the dynamic ones once compiled.
     pub tools: Value,
     pub state: GenerationState,

@@ -165,17 +165,8 @@ impl Trust {
                 there: pin.version.to_string(),
             });
         }
-        let named: Vec<&PublisherKey> =
-            self.publishers.iter().filter(|publisher| publisher.covers(id)).map(|publisher| &publisher.key).collect();
-        let Some(key) = package.publisher() else {
-            if self.unsigned == Unsigned::Refuse || !named.is_empty() {
-                return Err(PackageError::Unsigned { id: id.to_owned() });
-            }
-            return Ok(match pin.and_then(|pin| pin.publisher) {
-                Some(from) => Admission::Changed { from, to: None },
-                None => Admission::Unsigned,
-            });
-        };
+        let Some(key) = package.publisher() else { return self.admit_unsigned(id, pin) };
+        let named = self.publishers_of(id);
         if !named.is_empty() {
             return if named.contains(&key) {
                 Ok(Admission::Known)
@@ -198,6 +189,22 @@ impl Trust {
             }
             None => Ok(Admission::FirstUse),
         }
+    }
+
+    /// Says what to do with a plugin that nobody signed, in a package, in a folder or as a bare component.
+    pub fn admit_unsigned(&self, id: &str, pin: Option<&Locked>) -> Result<Admission, PackageError> {
+        if self.unsigned == Unsigned::Refuse || !self.publishers_of(id).is_empty() {
+            return Err(PackageError::Unsigned { id: id.to_owned() });
+        }
+        Ok(match pin.and_then(|pin| pin.publisher) {
+            Some(from) => Admission::Changed { from, to: None },
+            None => Admission::Unsigned,
+        })
+    }
+
+    /// The keys that the policy names for a plugin.
+    fn publishers_of(&self, id: &str) -> Vec<&PublisherKey> {
+        self.publishers.iter().filter(|publisher| publisher.covers(id)).map(|publisher| &publisher.key).collect()
     }
 
     /// Refuses a package that is revoked, whose component is, or that one of its keys is.

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use berth_core::port::store::{GenerationRepo, StoreError};
-use berth_model::generation::{Generation, GenerationState};
+use berth_model::generation::{Generation, GenerationState, Provenance};
 use berth_model::{PluginId, Timestamp};
 use sqlx::any::AnyRow;
 
@@ -10,7 +10,8 @@ use crate::row::Row;
 use crate::sql::{SqlTx, execute, insert_or_conflict, select, sql, update};
 
 const GENERATION: &str = "generation_id, plugin_id, number, origin, digest, version, manifest, tools, state, \
-                          reject_code, proven, failed_starts, last_error, created_at, activated_at, retired_at";
+                          reject_code, proven, failed_starts, last_error, created_at, activated_at, retired_at, \
+                          source, package, publisher";
 
 fn read(row: &AnyRow) -> Result<Generation, StoreError> {
     let row = Row::new("plugin_generation", row);
@@ -22,6 +23,11 @@ fn read(row: &AnyRow) -> Result<Generation, StoreError> {
         digest: row.text("digest")?,
         version: row.text("version")?,
         manifest: row.text("manifest")?,
+        provenance: Provenance {
+            source: row.text("source")?,
+            package: row.text("package")?,
+            publisher: row.text("publisher")?,
+        },
         tools: row.json("tools")?,
         state: GenerationState::parse(&word, &code).ok_or_else(|| row.bad("state"))?,
         is_proven: row.flag("proven")?,
@@ -44,8 +50,9 @@ impl GenerationRepo for SqlTx {
             self,
             "plugin_generation_number",
             "INSERT INTO plugin_generation (generation_id, plugin_id, number, origin, digest, version, manifest, \
-             tools, state, reject_code, proven, failed_starts, last_error, created_at, activated_at, retired_at) \
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16) ON CONFLICT DO NOTHING",
+             tools, state, reject_code, proven, failed_starts, last_error, created_at, activated_at, retired_at, \
+             source, package, publisher) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, \
+             $16, $17, $18, $19) ON CONFLICT DO NOTHING",
             id(&generation.plugin, generation.number),
             generation.plugin.to_string(),
             generation.number,
@@ -62,6 +69,9 @@ impl GenerationRepo for SqlTx {
             generation.created_at.as_micros(),
             generation.activated_at.map(Timestamp::as_micros),
             generation.retired_at.map(Timestamp::as_micros),
+            generation.provenance.source.clone(),
+            generation.provenance.package.clone(),
+            generation.provenance.publisher.clone(),
         )
     }
 

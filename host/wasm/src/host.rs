@@ -7,6 +7,7 @@ mod audit;
 pub mod boot;
 mod channels;
 pub mod config;
+mod custody;
 pub mod endpoints;
 pub mod error;
 mod flight;
@@ -53,6 +54,7 @@ use crate::tool::ToolDescription;
 pub use approvals::AnswerListener;
 use approvals::CoreApprovals;
 pub use audit::Suggestion;
+use custody::Custody;
 use ledger::StoredLedger;
 use registry::Registry;
 
@@ -76,6 +78,7 @@ pub struct PluginHost {
     parts: HostParts,
     life: Life,
     registry: Arc<Registry>,
+    custody: Custody,
     approvals: Arc<CoreApprovals>,
     /// What is granted and which names are taken change one after another; held for moments only.
     changes: tokio::sync::Mutex<()>,
@@ -110,6 +113,7 @@ impl PluginHost {
             parts,
             life,
             registry,
+            custody: Custody::default(),
             approvals,
             changes: tokio::sync::Mutex::new(()),
             turns: Mutex::new(HashMap::new()),
@@ -272,11 +276,6 @@ impl PluginHost {
         let mut tx = self.parts.store.write().await?;
         tx.upsert_plugin(&plugin).await?;
         Ok(tx.commit().await?)
-    }
-
-    /// Says which key signed the build of a plugin, for the grants that are for a publisher.
-    pub fn set_publisher(&self, id: &PluginId, key: Option<String>) {
-        self.registry.set_publisher(id, key);
     }
 
     /// The context of a call that the host itself makes.

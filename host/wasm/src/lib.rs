@@ -16,6 +16,7 @@ pub mod host;
 pub mod inspect;
 pub mod limits;
 pub mod manifest;
+pub mod pack;
 pub mod plugin;
 pub mod policies;
 pub mod probe;

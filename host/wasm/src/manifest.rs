@@ -89,6 +89,11 @@ impl ManifestError {
         self.code
     }
 
+    /// A manifest that is no TOML to who reads it otherwise.
+    pub(crate) fn unreadable(message: &str) -> Self {
+        Self { code: "MANIFEST_INVALID", message: message.to_owned(), span: None, line: None }
+    }
+
     fn at(code: &'static str, source: &str, span: Option<Range<usize>>, message: impl Into<String>) -> Self {
         let line = span.as_ref().map(|span| {
             let end = span.start.min(source.len());

@@ -42,7 +42,7 @@ const MORE: &str =
 
 fn package(version: &str, text: &str, more: &str) -> Package {
     let manifest = format!("[plugin]\nid = \"test\"\nversion = \"{version}\"\n{more}");
-    Package { manifest, component: component(text).into(), docs: Default::default(), config_schema: None }
+    Package::new(manifest, component(text))
 }
 
 fn id() -> PluginId {
@@ -314,12 +314,7 @@ async fn a_call_in_flight_ends_in_the_generation_that_it_began_in() {
     berth.until_the_pi_hears().await;
 
     let manifest = "[plugin]\nid = \"host-waiter\"\nversion = \"9.0.0\"\n".to_owned();
-    let newer = Package {
-        manifest,
-        component: component(&adder(1)).into(),
-        docs: Default::default(),
-        config_schema: None,
-    };
+    let newer = Package::new(manifest, component(&adder(1)));
     assert_eq!(berth.host.install(newer).await.unwrap().outcome, Outcome::Active);
     assert_eq!(
         berth.answer("host_waiter_next", json!({ "number": 1 })).await,

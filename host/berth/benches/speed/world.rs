@@ -78,13 +78,7 @@ impl World {
                 folder: folder.path().join("components"),
                 services: Services::none(),
             });
-            let component = guests::fixture("bench-typed").into();
-            let package = Package {
-                manifest: minimal("bench-typed"),
-                component,
-                docs: Default::default(),
-                config_schema: None,
-            };
+            let package = Package::new(minimal("bench-typed"), guests::fixture("bench-typed"));
             plugins.install(package).await.unwrap();
             let links = Arc::new(Links::new());
             let ports = Ports {

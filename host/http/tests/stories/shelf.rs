@@ -13,7 +13,7 @@ use berth_http::{
     Upgraded, Wish,
 };
 use berth_model::audit::AuditRow;
-use berth_model::generation::{Generation, GenerationState, Origin};
+use berth_model::generation::{Generation, GenerationState, Origin, Provenance};
 use berth_model::plugin::{Grant, Plugin, PluginStatus};
 use berth_model::tool::{Blame, Risk, ToolFailure, ToolOutcome, ToolSpec};
 use berth_model::{GrantId, PluginId};
@@ -205,6 +205,7 @@ impl PluginAdmin for Shelf {
             digest: plugin.digest,
             version: plugin.version,
             manifest: plugin.manifest,
+            provenance: Provenance::default(),
             tools: plugin.tools,
             state: GenerationState::Active,
             is_proven: true,

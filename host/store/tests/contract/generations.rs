@@ -2,7 +2,7 @@
 
 use berth_core::port::store::StoreError;
 use berth_model::PluginId;
-use berth_model::generation::{Generation, GenerationState, Origin};
+use berth_model::generation::{Generation, GenerationState, Origin, Provenance};
 use serde_json::json;
 
 use crate::fixture::{Fixture, at};
@@ -15,6 +15,11 @@ fn generation(plugin: &str, number: i64, state: GenerationState) -> Generation {
         digest: "ab".repeat(32),
         version: "0.1.0".to_owned(),
         manifest: "[plugin]\nid = \"files\"\n".to_owned(),
+        provenance: Provenance {
+            source: "/plugins/files.berth".to_owned(),
+            package: "cd".repeat(32),
+            publisher: "ed25519:AA".to_owned(),
+        },
         tools: json!([]),
         state,
         is_proven: false,

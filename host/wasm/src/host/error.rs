@@ -3,6 +3,7 @@
 use berth_core::port::store::StoreError;
 use berth_model::generation::BadTransition;
 use berth_model::{GrantId, IdError, PluginId};
+use berth_package::PackageError;
 
 use crate::error::{InstallError, LoadError};
 use crate::inspect::docs::DocsError;
@@ -28,6 +29,8 @@ pub enum HostError {
     Id(#[from] IdError),
     #[error("the stored tools of the plugin cannot be read")]
     Tools(#[from] serde_json::Error),
+    #[error(transparent)]
+    Shipped(#[from] PackageError),
     #[error("the package at {path} cannot be read: {message}")]
     Package { path: String, message: String },
     #[error("the schema of the settings is not right: {message}")]
@@ -84,6 +87,7 @@ impl HostError {
             Self::Store(_) => "STORE_UNAVAILABLE",
             Self::Id(_) => "MANIFEST_INVALID",
             Self::Tools(_) => "PLUGIN_TOOL_GONE",
+            Self::Shipped(error) => error.code(),
             Self::Package { .. } => "PLUGIN_PACKAGE_UNREADABLE",
             Self::ConfigSchema { .. } => "CONFIG_SCHEMA_INVALID",
             Self::PrivateTarget { .. } => "MANIFEST_PRIVATE_TARGET",

@@ -1,10 +1,12 @@
-//! A plugin on its way in: a folder with `plugin.toml`, or a bare component.
+//! A plugin on its way in: a folder with `plugin.toml`, a bare component, or an archive.
 
 use std::collections::HashSet;
 use std::fs;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+use berth_package::{PackageError, SignedPackage, archive, contents};
 use bytes::Bytes;
 
 use super::HostError;
@@ -14,7 +16,7 @@ use crate::limits;
 use crate::manifest::Manifest;
 
 /// The file beside a component that says what the plugin asks for.
-const MANIFEST: &str = "plugin.toml";
+const MANIFEST: &str = contents::MANIFEST;
 /// The longest `plugin.toml`.
 const MANIFEST_BYTES: u64 = 256 << 10;
 /// The longest schema of settings.
@@ -29,28 +31,51 @@ pub struct Package {
     pub docs: Docs,
     /// The text of the JSON Schema that the settings of the plugin must fit.
     pub config_schema: Option<String>,
+    /// Where it was read from; empty when nobody said.
+    pub source: String,
+    /// The archive that it came in, whose every byte was checked.
+    pub shipped: Option<Arc<SignedPackage>>,
+    /// Whether it comes with the host itself, and is as trusted.
+    pub is_bundled: bool,
 }
 
 impl Package {
-    /// Reads a folder with `plugin.toml`, its component and perhaps `wit/`, or a `.wasm` file.
+    /// A manifest and a component, and nothing beside them.
+    pub fn new(manifest: impl Into<String>, component: impl Into<Bytes>) -> Self {
+        Self {
+            manifest: manifest.into(),
+            component: component.into(),
+            docs: Docs::default(),
+            config_schema: None,
+            source: String::new(),
+            shipped: None,
+            is_bundled: false,
+        }
+    }
+
+    /// Reads a folder with `plugin.toml`, its component and perhaps `wit/`, a `.berth` archive, or a `.wasm` file.
     ///
     /// The file is what its folder says when a `plugin.toml` beside it names it, and else a bare component with perhaps
     /// `wit/` beside it, which is named after its file.
     pub fn read(path: &Path) -> Result<Self, HostError> {
-        if path.is_dir() {
-            return Self::folder(path);
-        }
+        let package = if path.is_dir() {
+            Self::folder(path)?
+        } else if path.extension().is_some_and(|ending| ending == archive::ENDING) {
+            Self::archive(path)?
+        } else {
+            Self::file(path)?
+        };
+        Ok(Self { source: path.display().to_string(), ..package })
+    }
+
+    fn file(path: &Path) -> Result<Self, HostError> {
         let beside = path.parent().unwrap_or_else(|| Path::new("."));
         if beside.join(MANIFEST).is_file() {
             let (manifest, parsed) = manifest(beside)?;
             if path.file_name() == Some(component_name(&parsed).as_ref()) {
                 let config_schema = config_schema(beside, &parsed)?;
-                return Ok(Self {
-                    manifest,
-                    component: component(path)?,
-                    docs: docs(beside)?,
-                    config_schema,
-                });
+                let docs = docs(beside)?;
+                return Ok(Self { docs, config_schema, ..Self::new(manifest, component(path)?) });
             }
         }
         Self::bare(path, beside)
@@ -60,7 +85,7 @@ impl Package {
         let (manifest, parsed) = manifest(path)?;
         let component = component(&path.join(component_name(&parsed)))?;
         let config_schema = config_schema(path, &parsed)?;
-        Ok(Self { manifest, component, docs: docs(path)?, config_schema })
+        Ok(Self { docs: docs(path)?, config_schema, ..Self::new(manifest, component) })
     }
 
     fn bare(path: &Path, beside: &Path) -> Result<Self, HostError> {
@@ -72,19 +97,60 @@ impl Package {
             .take(40)
             .collect();
         let manifest = format!("[plugin]\nid = \"{id}\"\nversion = \"0.0.0\"\n");
-        Ok(Self { manifest, component, docs: docs(beside)?, config_schema: None })
+        Ok(Self { docs: docs(beside)?, ..Self::new(manifest, component) })
+    }
+
+    /// Reads an archive and checks every byte of it; its manifest must say what its index does.
+    fn archive(path: &Path) -> Result<Self, HostError> {
+        let bytes = size(path)?;
+        if bytes > archive::MAX_ARCHIVE_BYTES {
+            let limit = archive::MAX_ARCHIVE_BYTES;
+            return Err(unreadable(path, format!("it has {bytes} bytes, the limit is {limit}")));
+        }
+        let bytes = fs::read(path).map_err(|error| unreadable(path, error))?;
+        Self::shipped(SignedPackage::from_archive(&bytes)?)
+    }
+
+    /// What a checked archive holds. The doc comments stand in the component, where packing put them.
+    pub fn shipped(shipped: SignedPackage) -> Result<Self, HostError> {
+        let files = shipped.contents();
+        let manifest = utf8(files.require(MANIFEST)?, MANIFEST)?;
+        let parsed = Manifest::parse(&manifest)?;
+        if parsed.id != shipped.id() || parsed.version != *shipped.version() {
+            return Err(PackageError::Damaged {
+                reason: format!(
+                    "it says that it is {} {}, and its plugin.toml is of {} {}",
+                    shipped.id(),
+                    shipped.version(),
+                    parsed.id,
+                    parsed.version
+                ),
+            }
+            .into());
+        }
+        let component = files.require(&component_name(&parsed))?.clone();
+        let schema = parsed.config_schema.as_ref().map(|name| utf8(files.require(name)?, name)).transpose()?;
+        let package = Self { config_schema: schema, ..Self::new(manifest, component) };
+        Ok(Self { shipped: Some(Arc::new(shipped)), ..package })
     }
 }
 
+/// The text of a file of an archive.
+fn utf8(bytes: &[u8], name: &str) -> Result<String, PackageError> {
+    let text = std::str::from_utf8(bytes);
+    let reason = || format!("its {name} is no text");
+    text.map(str::to_owned).map_err(|_| PackageError::Damaged { reason: reason() })
+}
+
 /// Reads and checks the manifest of a folder.
-fn manifest(folder: &Path) -> Result<(String, Manifest), HostError> {
+pub(crate) fn manifest(folder: &Path) -> Result<(String, Manifest), HostError> {
     let text = text(&folder.join(MANIFEST), MANIFEST_BYTES)?;
     let parsed = Manifest::parse(&text)?;
     Ok((text, parsed))
 }
 
 /// Reads the schema of the settings that the manifest names, a file beside it.
-fn config_schema(folder: &Path, manifest: &Manifest) -> Result<Option<String>, HostError> {
+pub(crate) fn config_schema(folder: &Path, manifest: &Manifest) -> Result<Option<String>, HostError> {
     let Some(name) = &manifest.config_schema else { return Ok(None) };
     let file = folder.join(name);
     if Path::new(name).file_name() != Some(name.as_ref()) {
@@ -104,12 +170,12 @@ fn text(file: &Path, limit: u64) -> Result<String, HostError> {
 }
 
 /// The file of the component beside the manifest.
-fn component_name(manifest: &Manifest) -> String {
+pub(crate) fn component_name(manifest: &Manifest) -> String {
     manifest.component.clone().unwrap_or_else(|| format!("{}.wasm", manifest.id))
 }
 
 /// Reads a component, unless it is larger than any host takes.
-fn component(path: &Path) -> Result<Bytes, HostError> {
+pub(crate) fn component(path: &Path) -> Result<Bytes, HostError> {
     let bytes = usize::try_from(size(path)?).unwrap_or(usize::MAX);
     if bytes > limits::MAX_COMPONENT_BYTES {
         return Err(InstallError::TooLarge { bytes, limit: limits::MAX_COMPONENT_BYTES }.into());
@@ -117,7 +183,7 @@ fn component(path: &Path) -> Result<Bytes, HostError> {
     Ok(fs::read(path).map_err(|error| unreadable(path, error))?.into())
 }
 
-fn docs(folder: &Path) -> Result<Docs, HostError> {
+pub(crate) fn docs(folder: &Path) -> Result<Docs, HostError> {
     let wit = folder.join("wit");
     if wit.is_dir() { Ok(Docs::from_folder(&wit)?) } else { Ok(Docs::default()) }
 }
@@ -127,7 +193,7 @@ fn size(path: &Path) -> Result<u64, HostError> {
     if metadata.is_file() { Ok(metadata.len()) } else { Err(unreadable(path, "it is no file")) }
 }
 
-fn unreadable(path: &Path, message: impl ToString) -> HostError {
+pub(crate) fn unreadable(path: &Path, message: impl ToString) -> HostError {
     HostError::Package { path: path.display().to_string(), message: message.to_string() }
 }
 

@@ -25,8 +25,8 @@ struct Authority {
     grants: HashMap<String, Vec<Arc<Grant>>>,
     /// The digests of each plugin that an operator agreed to: of what takes calls, and of what is ending its last ones.
     consents: HashMap<String, HashSet<String>>,
-    /// The key that signed the build of each plugin.
-    publishers: HashMap<String, String>,
+    /// The keys that signed builds, by plugin and digest of the component.
+    publishers: HashMap<String, HashMap<String, String>>,
     ceilings: Vec<Ceiling>,
 }
 
@@ -78,15 +78,22 @@ impl Registry {
     /// Ends the consent to a build that has no call left.
     pub fn end_consent(&self, plugin: &PluginId, digest: &str) {
         self.change(|authority| {
+            if let Some(builds) = authority.publishers.get_mut(plugin.as_str()) {
+                builds.remove(digest);
+            }
             authority.consents.get_mut(plugin.as_str()).is_some_and(|digests| digests.remove(digest))
         });
     }
 
-    /// Which key signed the build of a plugin, if one did.
-    pub fn set_publisher(&self, id: &PluginId, key: Option<String>) {
-        self.change(|authority| match key {
-            Some(key) => authority.publishers.insert(id.to_string(), key),
-            None => authority.publishers.remove(id.as_str()),
+    /// Which key signed a build of a plugin; an empty one for a build that nobody signed.
+    pub fn set_publisher(&self, id: &PluginId, digest: &str, key: &str) {
+        self.change(|authority| {
+            let builds = authority.publishers.entry(id.to_string()).or_default();
+            if key.is_empty() {
+                builds.remove(digest);
+            } else {
+                builds.insert(digest.to_owned(), key.to_owned());
+            }
         });
     }
 
@@ -117,7 +124,11 @@ impl Registry {
             plugin: plugin.id(),
             digest: plugin.digest(),
             version: &plugin.manifest().version,
-            publisher: authority.publishers.get(plugin.id()).map(String::as_str),
+            publisher: authority
+                .publishers
+                .get(plugin.id())
+                .and_then(|builds| builds.get(plugin.digest()))
+                .map(String::as_str),
             is_approved: authority
                 .consents
                 .get(plugin.id())

@@ -1,8 +1,10 @@
 //! Doc comments of WIT, wherever they have been kept.
 //!
-//! A component binary has no place for them. They stand in the custom section `package-docs`, which tools append, or
-//! in a `wit/` folder beside the component. Both are read by names alone: the section names the world of the source,
-//! which the component itself has lost.
+//! A component binary has no place for them. They stand in the custom section `package-docs`, which tools append, in
+//! `berth-docs`, which packing appends, or in a `wit/` folder beside the component. All are read by names alone: the
+//! first section names the world of the source, which the component itself has lost.
+
+mod embed;
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -120,11 +122,16 @@ impl Docs {
         Ok(docs)
     }
 
-    /// Adds the `package-docs` sections of a component; what is there already stays.
+    /// Whether there is no text at all.
+    pub fn is_empty(&self) -> bool {
+        self.texts.is_empty()
+    }
+
+    /// Adds the sections of a component that hold doc comments; what is there already stays.
     pub fn add_sections(&mut self, bytes: &[u8]) {
         for payload in Parser::new(0).parse_all(bytes) {
             let Ok(Payload::CustomSection(section)) = payload else { continue };
-            if section.name() != PackageMetadata::SECTION_NAME {
+            if section.name() != PackageMetadata::SECTION_NAME && section.name() != embed::SECTION {
                 continue;
             }
             // A version byte, then JSON.

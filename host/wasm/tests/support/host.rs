@@ -192,7 +192,7 @@ impl Harness {
         let manifest = format!("[plugin]\nid = \"test\"\nversion = \"0.1.0\"\n{more}");
         let component = super::component(text).into();
         self.host
-            .install(Package { manifest, component, docs: Default::default(), config_schema: None })
+            .install(Package::new(manifest, component))
             .await
     }
 

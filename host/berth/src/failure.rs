@@ -171,6 +171,18 @@ fn chain(error: &dyn std::error::Error) -> String {
     text
 }
 
+impl From<berth_package::PackageError> for Failure {
+    fn from(error: berth_package::PackageError) -> Self {
+        Self::failed(error.code(), chain(&error))
+    }
+}
+
+impl From<berth_wasm::HostError> for Failure {
+    fn from(error: berth_wasm::HostError) -> Self {
+        Self::failed(error.code(), chain(&error))
+    }
+}
+
 impl From<reqwest::Error> for Failure {
     fn from(error: reqwest::Error) -> Self {
         let host = error.url().map_or_else(String::new, |url| url.origin().ascii_serialization());

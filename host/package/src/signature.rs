@@ -1,6 +1,7 @@
 //! A signature over the index of a package, and the statements by which a publisher changes keys.
 
-use std::fmt::Write as _;
+use std::fmt;
+use std::str::FromStr;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD_NO_PAD as BASE64;
@@ -38,8 +39,20 @@ impl Rotation {
         self.from.signed(Self::statement(id, &self.from, &self.to).as_bytes(), &self.signature)
     }
 
-    fn read(line: &str) -> Result<Self, PackageError> {
-        let bad = || PackageError::signature("a change of keys in it is not one");
+}
+
+/// Two keys and a signature, apart by spaces.
+impl fmt::Display for Rotation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {} {}", self.from, self.to, BASE64.encode(self.signature))
+    }
+}
+
+impl FromStr for Rotation {
+    type Err = PackageError;
+
+    fn from_str(line: &str) -> Result<Self, PackageError> {
+        let bad = || PackageError::signature("what should be a change of keys is none");
         let words: Vec<&str> = line.split(' ').collect();
         let [from, to, signature] = words[..] else { return Err(bad()) };
         let signature = BASE64.decode(signature).ok().and_then(|bytes| bytes.try_into().ok()).ok_or_else(bad)?;
@@ -78,7 +91,7 @@ impl Signature {
         let mut rotations = Vec::new();
         for line in lines {
             let line = line.strip_prefix("rotation ").ok_or_else(|| bad("it says more than it may"))?;
-            rotations.push(Rotation::read(line)?);
+            rotations.push(line.parse()?);
         }
         let signature = made.ok_or_else(|| bad("it holds no signature"))?;
         let read = Self { key: key.parse()?, rotations, signature };
@@ -112,9 +125,8 @@ impl Signature {
 
     pub(crate) fn text(&self) -> String {
         let mut text = format!("{FORM}\nkey {}\nsignature {}\n", self.key, BASE64.encode(self.signature));
-        for Rotation { from, to, signature } in &self.rotations {
-            // Writing to a string does not fail.
-            let _ = writeln!(text, "rotation {from} {to} {}", BASE64.encode(signature));
+        for rotation in &self.rotations {
+            text.push_str(&format!("rotation {rotation}\n"));
         }
         text
     }

@@ -8,15 +8,16 @@ use serde_json::{Value, json};
 use crate::{files, step};
 
 /// Our crates and those of ours that each may use. A new arrow is a change of the architecture.
-const ARROWS: [(&str, &[&str]); 16] = [
+const ARROWS: [(&str, &[&str]); 17] = [
     ("berth-model", &[]),
     ("berth-proto", &[]),
     ("berth-broker", &[]),
     ("berth-core", &["berth-model"]),
+    ("berth-package", &[]),
     ("berth-process", &[]),
     ("berth-secrets", &[]),
     ("berth-store", &["berth-core", "berth-model"]),
-    ("berth-wasm", &["berth-broker", "berth-core", "berth-model", "berth-secrets"]),
+    ("berth-wasm", &["berth-broker", "berth-core", "berth-model", "berth-package", "berth-secrets"]),
     ("berth-llm", &["berth-core"]),
     ("berth-hub", &["berth-core", "berth-model", "berth-proto"]),
     ("berth-http", &["berth-core", "berth-hub", "berth-model"]),
@@ -33,6 +34,7 @@ const ARROWS: [(&str, &[&str]); 16] = [
             "berth-hub",
             "berth-llm",
             "berth-model",
+            "berth-package",
             "berth-process",
             "berth-proto",
             "berth-secrets",
@@ -43,10 +45,11 @@ const ARROWS: [(&str, &[&str]); 16] = [
 ];
 
 /// Crates of others that only the named ones of ours may use.
-const KEPT_IN: [(&str, &[&str]); 8] = [
+const KEPT_IN: [(&str, &[&str]); 9] = [
     ("landlock", &["berth-process"]),
     ("seccompiler", &["berth-process"]),
     ("sqlx", &["berth-store", "berth-testkit"]),
+    ("tar", &["berth-package"]),
     ("wasmtime", &["berth-wasm"]),
     ("wasmtime-wasi", &["berth-wasm"]),
     ("axum", &["berth", "berth-http", "berth-hub"]),

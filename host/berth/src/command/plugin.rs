@@ -5,8 +5,11 @@ mod call;
 mod events;
 mod grant;
 mod install;
+mod key;
 mod life;
+mod pack;
 mod show;
+mod verify;
 
 use std::path::PathBuf;
 
@@ -21,7 +24,9 @@ use crate::output;
 
 const EXAMPLES: &str = "\
 Examples:
-  berth plugin install ./tally
+  berth plugin pack ./tally --key publisher.key
+  berth plugin verify tally-0.1.0.berth
+  berth plugin install tally-0.1.0.berth
   berth plugin list
   berth plugin show files
   berth plugin grant files files --folder ~/notes --write --reason 'keep my notes'
@@ -45,7 +50,13 @@ struct Plugin {
 
 #[derive(Debug, Subcommand)]
 enum Action {
-    /// Install from a folder with a plugin.toml, or from a .wasm that has one beside it.
+    /// Pack the folder of a plugin into one .berth file; the same folder gives the same bytes.
+    Pack(pack::Options),
+    /// Check every byte of a .berth file, its signature and its publisher, without a host or a network.
+    Verify(verify::Options),
+    /// Make and show the keys that packages are signed with.
+    Key(key::Options),
+    /// Install from a folder with a plugin.toml, from a .berth file, or from a .wasm that has a plugin.toml beside it.
     ///
     /// Of a plugin that is there it is the next version; its grants stay. The path is one on the disk of the host.
     Install { path: PathBuf },
@@ -90,8 +101,19 @@ enum Action {
 }
 
 pub async fn run(global: &Global, options: Options) -> Result<(), Failure> {
-    let client = Client::find(global)?;
     match options.action {
+        Action::Pack(options) => pack::run(global, &options),
+        Action::Verify(options) => verify::run(global, &options),
+        Action::Key(options) => key::run(global, &options),
+        action => with_host(global, action).await,
+    }
+}
+
+async fn with_host(global: &Global, action: Action) -> Result<(), Failure> {
+    let client = Client::find(global)?;
+    match action {
+        // They need no host.
+        Action::Pack(_) | Action::Verify(_) | Action::Key(_) => Ok(()),
         Action::Install { path } => install::run(global, &client, &path).await,
         Action::Upgrade(options) => life::upgrade(global, &client, options).await,
         Action::Rollback(options) => life::rollback(global, &client, options).await,

@@ -15,7 +15,11 @@ use crate::admin::AdminError;
 
 /// The status of each code of a plugin, as the operator reads it.
 static PLUGIN_STATUS: LazyLock<HashMap<&'static str, StatusCode>> = LazyLock::new(|| {
-    [include_str!("../../../../docs/errors/plugin.tsv"), include_str!("../../../../docs/errors/secret.tsv")]
+    [
+        include_str!("../../../../docs/errors/package.tsv"),
+        include_str!("../../../../docs/errors/plugin.tsv"),
+        include_str!("../../../../docs/errors/secret.tsv"),
+    ]
         .into_iter()
         .flat_map(str::lines)
         .filter_map(|line| {

@@ -106,6 +106,7 @@ impl Host {
                 .with_http(HttpOutlet::new(broker.clone()))
                 .with_programs(Arc::new(Programs::new(&data)?)),
         });
+        policies::take_custody(&plugins, data.path()).await?;
         let loading = plugins.begin().await.map_err(anyhow::Error::from)?;
         policies::apply(&plugins, data.path()).await?;
         plugins.trim_audit().await.map_err(anyhow::Error::from)?;

@@ -1,7 +1,8 @@
-//! `policies/grants.toml` in the data folder: what a set-up without a person grants.
+//! The policies in the data folder: what a set-up without a person grants, and whose packages are taken.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
+use berth_package::{PackageError, Trust, lock, trust};
 use berth_wasm::PluginHost;
 use berth_wasm::host::policies::ApplyError;
 
@@ -38,4 +39,28 @@ pub async fn apply(plugins: &PluginHost, data: &Path) -> Result<(), Failure> {
         }
         Err(ApplyError::Host(error)) => Err(anyhow::Error::from(error).into()),
     }
+}
+
+/// The policy of publishers of a data folder.
+pub fn publishers_file(data: &Path) -> PathBuf {
+    data.join("policies").join(trust::FILE)
+}
+
+/// The lock of a data folder.
+pub fn lock_file(data: &Path) -> PathBuf {
+    data.join(lock::FILE)
+}
+
+/// Takes packages as `policies/publishers.toml` says, and keeps `berth.lock`.
+///
+/// As with grants, a host whose policy is not right does not start.
+pub async fn take_custody(plugins: &PluginHost, data: &Path) -> Result<(), Failure> {
+    let path = publishers_file(data);
+    let text = match tokio::fs::read_to_string(&path).await {
+        Ok(text) => text,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
+        Err(source) => return Err(PackageError::Io { path, source }.into()),
+    };
+    plugins.set_custody(Trust::read(&text)?, lock_file(data));
+    Ok(())
 }

@@ -212,6 +212,7 @@ impl PluginHost {
         }
         tx.remove_generations(id).await?;
         tx.commit().await?;
+        self.write_lock().await;
         let taken = self.registry.shelf.take(id);
         self.retire(id.clone(), taken);
         Ok(())

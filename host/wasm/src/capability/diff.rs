@@ -21,6 +21,24 @@ pub struct DiffEntry {
     pub line: String,
 }
 
+/// Another publisher than before.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PublisherChange {
+    /// The key that signed the version in place.
+    pub before: String,
+    /// The key that signed the new one; none when nobody did.
+    pub after: Option<String>,
+}
+
+impl PublisherChange {
+    fn line(&self) -> String {
+        match &self.after {
+            Some(after) => format!("another publisher: signed by {after}, was {}", self.before),
+            None => format!("no publisher: signed by nobody, was {}", self.before),
+        }
+    }
+}
+
 /// The difference of two lists of wishes; each wish of either stands in one of the lists.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct CapabilityDiff {
@@ -29,18 +47,23 @@ pub struct CapabilityDiff {
     pub narrowed: Vec<DiffEntry>,
     pub removed: Vec<DiffEntry>,
     pub unchanged: Vec<DiffEntry>,
+    /// A changed publisher is a matter for the operator, whatever is asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub publisher: Option<PublisherChange>,
 }
 
 impl CapabilityDiff {
-    /// Whether the new list reaches further than the old one anywhere.
+    /// Whether the operator is asked: the new list reaches further than the old one anywhere, or comes from another
+    /// publisher.
     pub fn is_wider(&self) -> bool {
-        !self.added.is_empty() || !self.widened.is_empty()
+        self.publisher.is_some() || !self.added.is_empty() || !self.widened.is_empty()
     }
 
     /// The difference for a person, what reaches further first; what stays the same is left out.
     pub fn lines(&self) -> Vec<String> {
+        let publisher = self.publisher.iter().map(PublisherChange::line);
         let changed = [&self.added, &self.widened, &self.narrowed, &self.removed];
-        changed.into_iter().flatten().map(|entry| entry.line.clone()).collect()
+        publisher.chain(changed.into_iter().flatten().map(|entry| entry.line.clone())).collect()
     }
 }
 

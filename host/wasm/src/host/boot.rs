@@ -49,6 +49,9 @@ impl PluginHost {
             self.registry.set_consents(tx.list_consents().await?);
             (tx.list_plugins().await?, tx.current_generations().await?)
         };
+        for one in &generations {
+            self.registry.set_publisher(&one.plugin, &one.digest, &one.provenance.publisher);
+        }
         let loads = TaskTracker::new();
         for plugin in plugins.into_iter().filter(|plugin| plugin.status == PluginStatus::Active) {
             let Some(generation) = generations.iter().find(|one| one.plugin == plugin.id) else {
@@ -69,7 +72,10 @@ impl PluginHost {
         }
         loads.close();
         let host = self.strong()?;
-        self.tasks.spawn(async move { host.sweep().await });
+        self.tasks.spawn(async move {
+            host.write_lock().await;
+            host.sweep().await;
+        });
         Ok(Boot { loads })
     }
 

@@ -137,7 +137,9 @@ impl PluginHost {
             tracing::warn!(plugin.id = %id, %error, "the generation is in place all the same");
         }
         let flight = self.flight(generation);
+        self.registry.set_publisher(&id, &generation.digest, &generation.provenance.publisher);
         let replaced = self.registry.shelf.swap(id.clone(), Live { plugin: loaded, flight });
+        self.write_lock().await;
         drop(changes);
         tracing::info!(plugin.id = %id, generation = generation.number, version = %plugin.version, "plugin activated");
         self.retire(id, replaced);

@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::generations::changed;
 use super::life::Step;
 use super::{HostError, Package, PluginHost, config_schema, package};
-use crate::capability::diff::{CapabilityDiff, compare};
+use crate::capability::diff::{CapabilityDiff, PublisherChange, compare};
 use crate::error::InstallError;
 use crate::inspect::{Inspection, inspect};
 use crate::manifest::Manifest;
@@ -130,10 +130,11 @@ impl PluginHost {
     /// What the generation that waits for a yes asks for beyond the one in place.
     pub async fn waiting_diff(&self, id: &PluginId) -> Result<Option<CapabilityDiff>, HostError> {
         let Some(waiting) = self.waiting(id).await? else { return Ok(None) };
+        let publisher = self.current(id).await.ok().and_then(|there| publisher_change(&there, &waiting));
         let there = self.row(id).await?;
         let there = self.manifest_of(&there.manifest, &there.digest)?;
         let waiting = self.manifest_of(&waiting.manifest, &waiting.digest)?;
-        Ok(Some(compare(&there.requests, &waiting.requests)))
+        Ok(Some(CapabilityDiff { publisher, ..compare(&there.requests, &waiting.requests) }))
     }
 
     async fn take_in(&self, package: Package, assent: Assent) -> Result<Installed, HostError> {
@@ -148,10 +149,16 @@ impl PluginHost {
             let mut tx = self.parts.store.read().await?;
             (tx.lookup_plugin(&id).await?, tx.list_generations(Some(&id)).await?)
         };
+        let current = generations.iter().find(|one| one.state.is_current());
+        let (provenance, publisher) = self.vouch(&package, id.as_str(), &digest, current)?;
         let schema_file = package::schema_path(&self.parts.folder, &package.manifest, &digest);
         let has_same_schema = std::fs::read_to_string(schema_file).ok() == package.config_schema;
-        let is_same =
-            |one: &&Generation| has_same_schema && one.digest == digest && one.manifest == package.manifest;
+        let is_same = |one: &&Generation| {
+            has_same_schema
+                && one.digest == digest
+                && one.manifest == package.manifest
+                && one.provenance.publisher == provenance.publisher
+        };
         if let Some(plugin) = &there
             && let Some(same) = generations.iter().filter(|one| one.state.is_current()).find(is_same)
         {
@@ -174,6 +181,7 @@ impl PluginHost {
             digest,
             version: manifest.version.to_string(),
             manifest: package.manifest.clone(),
+            provenance,
             tools: Value::Array(Vec::new()),
             state: GenerationState::Staged,
             is_proven: false,
@@ -184,7 +192,7 @@ impl PluginHost {
             retired_at: None,
         };
         self.stage(&generation).await?;
-        let made = self.make(&mut generation, package, there.as_ref(), assent).await;
+        let made = self.make(&mut generation, package, there.as_ref(), publisher, assent).await;
         if let Err(error) = &made {
             self.discard(generation, error).await;
         }
@@ -196,6 +204,7 @@ impl PluginHost {
         generation: &mut Generation,
         package: Package,
         there: Option<&Plugin>,
+        publisher: Option<PublisherChange>,
         assent: Assent,
     ) -> Result<Installed, HostError> {
         self.watch(Step::Inspect).await?;
@@ -217,7 +226,7 @@ impl PluginHost {
                 .manifest_of(&there.manifest, &there.digest)
                 .map(|manifest| manifest.requests)
                 .unwrap_or_default();
-            let diff = compare(&before, &manifest.requests);
+            let diff = CapabilityDiff { publisher, ..compare(&before, &manifest.requests) };
             if assent == Assent::Wanted && diff.is_wider() {
                 self.hold(generation).await?;
                 tracing::info!(
@@ -282,12 +291,8 @@ impl PluginHost {
         let component = tokio::fs::read(package::path(&self.parts.folder, &waiting.digest))
             .await
             .map_err(|source| HostError::Folder { source })?;
-        let package = Package {
-            manifest: waiting.manifest.clone(),
-            component: component.into(),
-            docs: Default::default(),
-            config_schema: std::fs::read_to_string(schema_file).ok(),
-        };
+        let config_schema = std::fs::read_to_string(schema_file).ok();
+        let package = Package { config_schema, ..Package::new(waiting.manifest.clone(), component) };
         let made = async {
             let (_, inspection) = self.inspect(package).await?;
             let (plugin, tools) = self.finish(&mut waiting, manifest, None).await?;
@@ -382,6 +387,16 @@ impl PluginHost {
     async fn watch(&self, step: Step) -> Result<(), HostError> {
         self.life.probe.before(step).await
     }
+}
+
+/// Another publisher than that of the generation in place, where that one had any.
+fn publisher_change(there: &Generation, waiting: &Generation) -> Option<PublisherChange> {
+    let (before, after) = (&there.provenance.publisher, &waiting.provenance.publisher);
+    let is_other = !before.is_empty() && before != after;
+    is_other.then(|| PublisherChange {
+        before: before.clone(),
+        after: Some(after.clone()).filter(|after| !after.is_empty()),
+    })
 }
 
 impl HostError {

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use berth_package::{Admission, Lock, PackageError, Trust, lock, trust};
+use berth_package::{Admission, Lock, PackageError, Trust};
 use berth_wasm::Package;
 use berth_wasm::inspect::{Docs, inspect};
 use berth_wasm::manifest::Manifest;
@@ -13,6 +13,7 @@ use crate::cli::Global;
 use crate::failure::Failure;
 use crate::output;
 use crate::place::DataDir;
+use crate::policies;
 
 #[derive(Debug, Args)]
 pub struct Options {
@@ -44,9 +45,9 @@ pub fn run(global: &Global, options: &Options) -> Result<(), Failure> {
     let manifest = Manifest::parse(&package.manifest).map_err(berth_wasm::HostError::from)?;
     let inspection = inspect(&package.component, &manifest, &Docs::default()).map_err(berth_wasm::HostError::from)?;
 
-    let policy = place(options.publishers.as_deref(), &data.path().join("policies").join(trust::FILE));
+    let policy = place(options.publishers.as_deref(), &policies::publishers_file(data.path()));
     let trust = Trust::read(&text(&policy, options.publishers.is_some())?.unwrap_or_default())?;
-    let lock_file = place(options.lock.as_deref(), &data.path().join(lock::FILE));
+    let lock_file = place(options.lock.as_deref(), &policies::lock_file(data.path()));
     let lock = match text(&lock_file, options.lock.is_some())? {
         Some(text) => Lock::read(&text)?,
         None => Lock::default(),

@@ -11,6 +11,7 @@ mod guide;
 mod host;
 mod local;
 mod output;
+mod packages;
 mod plugins;
 mod runs;
 mod secrets;

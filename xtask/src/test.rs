@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use crate::{aimock, foreign, guests, postgres, step};
+use crate::{aimock, debian, foreign, guests, postgres, step};
 
 /// What to run.
 #[derive(Args)]
@@ -43,6 +43,9 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
     let script = aimock::install()?;
     let foreign = foreign::build()?;
     let cluster = postgres::Cluster::start()?;
+    if !step::has("docker-registry") {
+        debian::install(&["docker-registry"])?;
+    }
     // The tests run in our process group: an interrupt ends them, and we live on to stop the cluster.
     ctrlc::set_handler(|| step::say("interrupted: stopping"))?;
 

@@ -16,6 +16,7 @@ mod output;
 mod place;
 mod policies;
 mod programs;
+mod registry;
 mod secrets;
 mod sockets;
 mod stop;

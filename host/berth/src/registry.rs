@@ -145,9 +145,8 @@ impl Place {
     fn refused(&self, error: &OciDistributionError) -> Failure {
         let code = match error {
             OciDistributionError::ImageManifestNotFoundError(_) => "REGISTRY_NOT_FOUND",
-            OciDistributionError::AuthenticationFailure(_) | OciDistributionError::UnauthorizedError { .. } => {
-                "REGISTRY_UNAUTHORISED"
-            }
+            OciDistributionError::AuthenticationFailure(_)
+            | OciDistributionError::UnauthorizedError { .. } => "REGISTRY_UNAUTHORISED",
             OciDistributionError::RequestError(_) => "REGISTRY_UNAVAILABLE",
             _ => "REGISTRY_REFUSED",
         };
@@ -171,7 +170,11 @@ fn config(package: &SignedPackage, component: &str) -> Result<Vec<u8>, Failure> 
 /// The component first, then every other file, the index and the signature.
 fn layers(package: &SignedPackage, component: &str) -> Result<Vec<ImageLayer>, Failure> {
     let layer = |name: &str, content: Bytes, media: &str| {
-        ImageLayer::new(content, media.to_owned(), Some(BTreeMap::from([(TITLE.to_owned(), name.to_owned())])))
+        ImageLayer::new(
+            content,
+            media.to_owned(),
+            Some(BTreeMap::from([(TITLE.to_owned(), name.to_owned())])),
+        )
     };
     let mut layers = vec![layer(component, package.contents().require(component)?.clone(), COMPONENT)];
     let others = package.contents().iter().filter(|(name, _)| *name != component);

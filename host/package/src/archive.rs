@@ -31,7 +31,8 @@ impl Raw {
     pub fn write(&self) -> Result<Vec<u8>, PackageError> {
         let mut archive = tar::Builder::new(Vec::new());
         let files = self.contents.iter();
-        let notes = [Some((index::FILE, &self.index)), self.signature.as_ref().map(|text| (signature::FILE, text))];
+        let notes =
+            [Some((index::FILE, &self.index)), self.signature.as_ref().map(|text| (signature::FILE, text))];
         for (name, content) in files.chain(notes.into_iter().flatten()) {
             let mut header = Header::new_ustar();
             header.set_entry_type(EntryType::Regular);
@@ -57,7 +58,8 @@ impl Raw {
         for entry in archive.entries().map_err(unread)? {
             let entry = entry.map_err(unread)?;
             let name = entry.path_bytes().into_owned();
-            let name = String::from_utf8(name).map_err(|_| PackageError::damaged("a path in it is no text"))?;
+            let name =
+                String::from_utf8(name).map_err(|_| PackageError::damaged("a path in it is no text"))?;
             if entry.header().entry_type() != EntryType::Regular {
                 return Err(PackageError::Name { name, reason: "it is no regular file" });
             }
@@ -72,8 +74,14 @@ impl Raw {
         }
         let index = index.ok_or_else(|| PackageError::Missing { name: index::FILE.to_owned() })?;
         let notes = [Some(&index), signature.as_ref()];
-        if let Some(long) = notes.into_iter().flatten().map(|note| note.len() as u64).find(|len| *len > MAX_NOTE_BYTES) {
-            return Err(PackageError::TooLarge { what: "bytes of index", found: long, limit: MAX_NOTE_BYTES });
+        if let Some(long) =
+            notes.into_iter().flatten().map(|note| note.len() as u64).find(|len| *len > MAX_NOTE_BYTES)
+        {
+            return Err(PackageError::TooLarge {
+                what: "bytes of index",
+                found: long,
+                limit: MAX_NOTE_BYTES,
+            });
         }
         let raw = Self { contents, index, signature };
         if raw.write()? == bytes {

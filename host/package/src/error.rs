@@ -14,11 +14,17 @@ pub enum PackageError {
     Name { name: String, reason: &'static str },
     #[error("the package has no {name}")]
     Missing { name: String },
-    #[error("the package is damaged: {reason}. Get it again, and compare its digest with what the publisher says")]
+    #[error(
+        "the package is damaged: {reason}. Get it again, and compare its digest with what the publisher says"
+    )]
     Damaged { reason: String },
-    #[error("the signature of the package does not fit: {reason}. Do not use it; get it from its publisher again")]
+    #[error(
+        "the signature of the package does not fit: {reason}. Do not use it; get it from its publisher again"
+    )]
     Signature { reason: String },
-    #[error("{what} is no key of a publisher: one is `ed25519:` and 43 characters of base64, from `berth plugin key`")]
+    #[error(
+        "{what} is no key of a publisher: one is `ed25519:` and 43 characters of base64, from `berth plugin key`"
+    )]
     Key { what: String },
     #[error("the signing key {} may be read by others: run `chmod 600 {}`", path.display(), path.display())]
     KeyMode { path: PathBuf },
@@ -28,17 +34,29 @@ pub enum PackageError {
     Policy { message: String, line: Option<usize> },
     #[error("{what} is revoked: {reason}")]
     Revoked { what: String, reason: String },
-    #[error("`{id}` is not signed, and the policy takes signed packages only. Ask its publisher, or allow it in publishers.toml")]
+    #[error(
+        "`{id}` is not signed, and the policy takes signed packages only. Ask its publisher, or allow it in publishers.toml"
+    )]
     Unsigned { id: String },
-    #[error("the policy names who may publish `{id}`, and {key} is not among them. Add it to publishers.toml if it should be")]
+    #[error(
+        "the policy names who may publish `{id}`, and {key} is not among them. Add it to publishers.toml if it should be"
+    )]
     NotAllowed { id: String, key: String },
-    #[error("nobody here knows {key}, which signed `{id}`. Add it to publishers.toml after comparing it with what the publisher says")]
+    #[error(
+        "nobody here knows {key}, which signed `{id}`. Add it to publishers.toml after comparing it with what the publisher says"
+    )]
     Unknown { id: String, key: String },
-    #[error("`{id}` {offered} is older than {there}, which is in place. To go back: berth plugin rollback {id}")]
+    #[error(
+        "`{id}` {offered} is older than {there}, which is in place. To go back: berth plugin rollback {id}"
+    )]
     Downgrade { id: String, offered: String, there: String },
-    #[error("berth.lock is damaged: {reason}. Take it from a backup, or remove it to pin anew what is installed")]
+    #[error(
+        "berth.lock is damaged: {reason}. Take it from a backup, or remove it to pin anew what is installed"
+    )]
     Lock { reason: String },
-    #[error("berth.lock pins `{id}` to {wanted}, and the package is {found}. Without --locked it would be pinned anew")]
+    #[error(
+        "berth.lock pins `{id}` to {wanted}, and the package is {found}. Without --locked it would be pinned anew"
+    )]
     Locked { id: String, wanted: String, found: String },
 }
 

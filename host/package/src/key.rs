@@ -120,7 +120,8 @@ impl SigningKey {
             }
             Err(error) => return Err(failed(error)),
         };
-        let text = Zeroizing::new(format!("{FILE_FORM}{}\n", &*Zeroizing::new(BASE64.encode(self.0.as_bytes()))));
+        let text =
+            Zeroizing::new(format!("{FILE_FORM}{}\n", &*Zeroizing::new(BASE64.encode(self.0.as_bytes()))));
         file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).map_err(failed)
     }
 }

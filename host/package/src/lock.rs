@@ -12,7 +12,8 @@ pub const FILE: &str = "berth.lock";
 const FORM: u32 = 1;
 /// The longest lock that is read.
 pub const MAX_BYTES: usize = 4 << 20;
-const HEAD: &str = "# Written by berth: what each plugin is, and from whom. The last line is a sum of all before it.\n";
+const HEAD: &str =
+    "# Written by berth: what each plugin is, and from whom. The last line is a sum of all before it.\n";
 const SUM: &str = "# sha256 ";
 
 /// What a plugin is pinned to.
@@ -67,10 +68,14 @@ impl Lock {
         if text.len() > MAX_BYTES {
             return Err(damaged(format!("it has {} bytes, the limit is {MAX_BYTES}", text.len())));
         }
-        let body = text.rfind(SUM).map(|at| &text[..at]).ok_or_else(|| damaged("it has no sum".to_owned()))?;
+        let body =
+            text.rfind(SUM).map(|at| &text[..at]).ok_or_else(|| damaged("it has no sum".to_owned()))?;
         let file: File = toml::from_str(body).map_err(|error| damaged(error.message().to_owned()))?;
         if file.version != FORM {
-            return Err(damaged(format!("its form is {}, and this version of berth reads {FORM}", file.version)));
+            return Err(damaged(format!(
+                "its form is {}, and this version of berth reads {FORM}",
+                file.version
+            )));
         }
         let mut lock = Self::default();
         for pin in file.plugin {

@@ -46,7 +46,11 @@ impl SignedPackage {
     }
 
     /// Puts together what came in several pieces, and checks all of it.
-    pub fn of_parts(contents: Contents, index: &[u8], signature: Option<&[u8]>) -> Result<Self, PackageError> {
+    pub fn of_parts(
+        contents: Contents,
+        index: &[u8],
+        signature: Option<&[u8]>,
+    ) -> Result<Self, PackageError> {
         contents.require(crate::contents::MANIFEST)?;
         let index = Index::read(index, &contents)?;
         let signature = signature.map(|text| Signature::read(text, &index)).transpose()?;

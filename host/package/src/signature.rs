@@ -38,7 +38,6 @@ impl Rotation {
     fn holds(&self, id: &str) -> bool {
         self.from.signed(Self::statement(id, &self.from, &self.to).as_bytes(), &self.signature)
     }
-
 }
 
 /// Two keys and a signature, apart by spaces.
@@ -55,7 +54,8 @@ impl FromStr for Rotation {
         let bad = || PackageError::signature("what should be a change of keys is none");
         let words: Vec<&str> = line.split(' ').collect();
         let [from, to, signature] = words[..] else { return Err(bad()) };
-        let signature = BASE64.decode(signature).ok().and_then(|bytes| bytes.try_into().ok()).ok_or_else(bad)?;
+        let signature =
+            BASE64.decode(signature).ok().and_then(|bytes| bytes.try_into().ok()).ok_or_else(bad)?;
         Ok(Self { from: from.parse()?, to: to.parse()?, signature })
     }
 }
@@ -71,8 +71,7 @@ pub struct Signature {
 
 impl Signature {
     pub fn new(index: &Index, key: &SigningKey, rotations: Vec<Rotation>) -> Result<Self, PackageError> {
-        let signature =
-            Self { key: key.public(), rotations, signature: key.sign(index.text().as_bytes()) };
+        let signature = Self { key: key.public(), rotations, signature: key.sign(index.text().as_bytes()) };
         signature.check(index)?;
         Ok(signature)
     }
@@ -85,7 +84,8 @@ impl Signature {
         if lines.next() != Some(FORM) {
             return Err(bad("it is of a form that this version of berth does not know"));
         }
-        let key = lines.next().and_then(|line| line.strip_prefix("key ")).ok_or_else(|| bad("it names no key"))?;
+        let key =
+            lines.next().and_then(|line| line.strip_prefix("key ")).ok_or_else(|| bad("it names no key"))?;
         let made = lines.next().and_then(|line| line.strip_prefix("signature "));
         let made = made.and_then(|word| BASE64.decode(word).ok()).and_then(|bytes| bytes.try_into().ok());
         let mut rotations = Vec::new();
@@ -123,7 +123,8 @@ impl Signature {
         self.rotations.iter().any(|rotation| rotation.from == *key)
     }
 
-    pub(crate) fn text(&self) -> String {
+    /// What stands in an archive.
+    pub fn text(&self) -> String {
         let mut text = format!("{FORM}\nkey {}\nsignature {}\n", self.key, BASE64.encode(self.signature));
         for rotation in &self.rotations {
             text.push_str(&format!("rotation {rotation}\n"));

@@ -72,9 +72,15 @@ fn a_change_is_noticed_by_the_layer_that_it_is_of() {
 
     // The manifest and the component, by their digests; a header, by its own sum; the signature, by the key.
     let manifest = code(at(b"[plugin]\n") + 3);
-    assert!(matches!(&manifest, PackageError::Damaged { reason } if reason.contains("plugin.toml")), "{manifest}");
+    assert!(
+        matches!(&manifest, PackageError::Damaged { reason } if reason.contains("plugin.toml")),
+        "{manifest}"
+    );
     let component = code(at(&files()[1].1[..64]) + 5);
-    assert!(matches!(&component, PackageError::Damaged { reason } if reason.contains("tally.wasm")), "{component}");
+    assert!(
+        matches!(&component, PackageError::Damaged { reason } if reason.contains("tally.wasm")),
+        "{component}"
+    );
     assert_eq!(code(at(b"ustar")).code(), "PACKAGE_DAMAGED");
     assert_eq!(code(at(b"signature ") + 14).code(), "PACKAGE_SIGNATURE_INVALID");
 }

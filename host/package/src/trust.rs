@@ -105,13 +105,17 @@ pub enum Admission {
 impl Trust {
     /// Reads the text of `publishers.toml`.
     pub fn read(text: &str) -> Result<Self, PackageError> {
-        let line = |at: usize| 1 + text.as_bytes()[..at.min(text.len())].iter().filter(|b| **b == b'\n').count();
+        let line =
+            |at: usize| 1 + text.as_bytes()[..at.min(text.len())].iter().filter(|b| **b == b'\n').count();
         let wrong = |at: usize, message: &str| PackageError::Policy {
             message: message.to_owned(),
             line: Some(line(at)),
         };
         if text.len() > MAX_BYTES {
-            return Err(PackageError::Policy { message: format!("it has more than {MAX_BYTES} bytes"), line: None });
+            return Err(PackageError::Policy {
+                message: format!("it has more than {MAX_BYTES} bytes"),
+                line: None,
+            });
         }
         let file: File = toml::from_str(text).map_err(|error| PackageError::Policy {
             message: error.message().to_owned(),
@@ -124,10 +128,14 @@ impl Trust {
             // A star alone would hand every plugin to one publisher, those of others too.
             let is_pattern = |word: &String| {
                 let name = word.strip_suffix('*').unwrap_or(word);
-                !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-".contains(&byte))
+                !name.is_empty()
+                    && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-".contains(&byte))
             };
             if plugins.is_empty() || !plugins.iter().all(is_pattern) {
-                return Err(wrong(at, "`plugins` is a list of ids, which may end in `*`: [\"tally\", \"acme-*\"]"));
+                return Err(wrong(
+                    at,
+                    "`plugins` is a list of ids, which may end in `*`: [\"tally\", \"acme-*\"]",
+                ));
             }
             trust.publishers.push(Publisher { key, plugins });
         }
@@ -137,7 +145,9 @@ impl Trust {
             let target = match (key, digest) {
                 (Some(key), None) => Target::Key(key),
                 (None, Some(digest)) if is_digest(&digest) => Target::Digest(digest),
-                _ => return Err(wrong(at, "what is revoked is either a `key` or a `digest` of 64 hex digits")),
+                _ => {
+                    return Err(wrong(at, "what is revoked is either a `key` or a `digest` of 64 hex digits"));
+                }
             };
             trust.revoked.push(Revoked { target, reason });
         }
@@ -204,7 +214,11 @@ impl Trust {
 
     /// The keys that the policy names for a plugin.
     fn publishers_of(&self, id: &str) -> Vec<&PublisherKey> {
-        self.publishers.iter().filter(|publisher| publisher.covers(id)).map(|publisher| &publisher.key).collect()
+        self.publishers
+            .iter()
+            .filter(|publisher| publisher.covers(id))
+            .map(|publisher| &publisher.key)
+            .collect()
     }
 
     /// Refuses a package that is revoked, whose component is, or that one of its keys is.
@@ -317,7 +331,8 @@ mod tests {
         assert_eq!(code(by("1.0.0", Some(&other))), "PUBLISHER_NOT_ALLOWED");
         assert_eq!(code(by("1.0.0", None)), "PACKAGE_UNSIGNED");
         // A plugin that nobody is named for.
-        let foreign = SignedPackage::pack("foreign", &"1.0.0".parse().unwrap(), packed("1.0.0").contents().clone());
+        let foreign =
+            SignedPackage::pack("foreign", &"1.0.0".parse().unwrap(), packed("1.0.0").contents().clone());
         let foreign = foreign.unwrap();
         assert_eq!(trust.admit(&foreign, "", None).unwrap(), Admission::Unsigned);
         assert_eq!(code(foreign.signed(&acme, Vec::new()).unwrap()), "PUBLISHER_UNKNOWN");

@@ -9,6 +9,7 @@ mod key;
 mod life;
 mod pack;
 mod show;
+mod transfer;
 mod verify;
 
 use std::path::PathBuf;
@@ -56,6 +57,10 @@ enum Action {
     Verify(verify::Options),
     /// Make and show the keys that packages are signed with.
     Key(key::Options),
+    /// Put a .berth file into an OCI registry, in a form that other tools for components can pull.
+    Push(transfer::Push),
+    /// Fetch a .berth file from an OCI registry and check every byte of it.
+    Pull(transfer::Pull),
     /// Install from a folder with a plugin.toml, from a .berth file, or from a .wasm that has a plugin.toml beside it.
     ///
     /// Of a plugin that is there it is the next version; its grants stay. The path is one on the disk of the host.
@@ -105,6 +110,8 @@ pub async fn run(global: &Global, options: Options) -> Result<(), Failure> {
         Action::Pack(options) => pack::run(global, &options),
         Action::Verify(options) => verify::run(global, &options),
         Action::Key(options) => key::run(global, &options),
+        Action::Push(options) => transfer::push(global, &options).await,
+        Action::Pull(options) => transfer::pull(global, &options).await,
         action => with_host(global, action).await,
     }
 }
@@ -113,7 +120,7 @@ async fn with_host(global: &Global, action: Action) -> Result<(), Failure> {
     let client = Client::find(global)?;
     match action {
         // They need no host.
-        Action::Pack(_) | Action::Verify(_) | Action::Key(_) => Ok(()),
+        Action::Pack(_) | Action::Verify(_) | Action::Key(_) | Action::Push(_) | Action::Pull(_) => Ok(()),
         Action::Install { path } => install::run(global, &client, &path).await,
         Action::Upgrade(options) => life::upgrade(global, &client, options).await,
         Action::Rollback(options) => life::rollback(global, &client, options).await,

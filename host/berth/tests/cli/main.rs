@@ -13,6 +13,7 @@ mod local;
 mod output;
 mod packages;
 mod plugins;
+mod registry;
 mod runs;
 mod secrets;
 mod strangers;

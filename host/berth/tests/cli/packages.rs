@@ -12,7 +12,8 @@ fn clock(host: &Host, version: &str) -> PathBuf {
     copy(&plugin("clock"), &folder);
     let manifest = folder.join("plugin.toml");
     let text = std::fs::read_to_string(&manifest).unwrap();
-    std::fs::write(&manifest, text.replace("version = \"0.1.0\"", &format!("version = \"{version}\""))).unwrap();
+    std::fs::write(&manifest, text.replace("version = \"0.1.0\"", &format!("version = \"{version}\"")))
+        .unwrap();
     folder
 }
 
@@ -29,12 +30,12 @@ fn copy(from: &Path, to: &Path) {
 }
 
 /// Makes a key, and answers its public half.
-fn key(host: &Host, name: &str) -> String {
+pub fn key(host: &Host, name: &str) -> String {
     host.cli(&["plugin", "key", "new", name]).ok().trim().to_owned()
 }
 
 /// Packs the clock; the path of the file.
-fn pack(host: &Host, version: &str, more: &[&str]) -> String {
+pub fn pack(host: &Host, version: &str, more: &[&str]) -> String {
     let out = format!("clock-{version}-{}.berth", more.len());
     let folder = clock(host, version);
     let mut words = vec!["plugin", "pack", folder.to_str().unwrap(), "--out", &out];
@@ -98,7 +99,8 @@ fn a_signed_package_is_installed_with_its_publisher_and_pinned() {
 
     host.cli(&["plugin", "install", &file]).ok();
 
-    for pinned in [&publisher, verified["digest"].as_str().unwrap(), verified["component"].as_str().unwrap()] {
+    for pinned in [&publisher, verified["digest"].as_str().unwrap(), verified["component"].as_str().unwrap()]
+    {
         assert!(lock(&host).contains(pinned), "{pinned} is not in\n{}", lock(&host));
     }
     let now = host.cli(&["plugin", "call", "clock_now", "{\"zone\": \"Asia/Tokyo\"}", "--json"]).json();
@@ -122,7 +124,10 @@ fn another_publisher_waits_for_consent_and_one_who_changes_keys_himself_does_not
     let theirs = pack(&host, "0.2.0", &["--key", "thief.key"]);
     let waits = host.cli(&["plugin", "install", &theirs]).ok();
 
-    assert!(waits.contains("waits for consent") && waits.contains(&thief) && waits.contains(&acme), "{waits}");
+    assert!(
+        waits.contains("waits for consent") && waits.contains(&thief) && waits.contains(&acme),
+        "{waits}"
+    );
     assert!(lock(&host).contains("version = \"0.1.0\"") && !lock(&host).contains(&thief), "{}", lock(&host));
     host.cli(&["plugin", "upgrade", "clock", "--decline"]).ok();
     // Without a signature it is another publisher, too: from a folder as from an archive.
@@ -130,7 +135,8 @@ fn another_publisher_waits_for_consent_and_one_who_changes_keys_himself_does_not
     assert!(host.cli(&["plugin", "install", unsigned.to_str().unwrap()]).ok().contains("signed by nobody"));
 
     let newer = key(&host, "newer.key");
-    let statement = host.cli(&["plugin", "key", "rotate", "clock", "--from", "acme.key", "--to", &newer]).ok();
+    let statement =
+        host.cli(&["plugin", "key", "rotate", "clock", "--from", "acme.key", "--to", &newer]).ok();
     std::fs::write(host.scratch().join("rotation"), statement).unwrap();
     let ours = pack(&host, "0.3.0", &["--key", "newer.key", "--rotation", "rotation"]);
     let installed = host.cli(&["plugin", "install", &ours]).ok();
@@ -165,7 +171,10 @@ fn an_older_package_and_a_changed_one_are_refused() {
 
     let refused = host.cli(&["plugin", "install", &older]).failed(1);
 
-    assert!(refused.contains("older than 0.2.0") && refused.contains("berth plugin rollback clock"), "{refused}");
+    assert!(
+        refused.contains("older than 0.2.0") && refused.contains("berth plugin rollback clock"),
+        "{refused}"
+    );
     let mut bytes = std::fs::read(&newer).unwrap();
     let middle = bytes.len() / 2;
     bytes[middle] ^= 1;

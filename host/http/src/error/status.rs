@@ -20,14 +20,14 @@ static PLUGIN_STATUS: LazyLock<HashMap<&'static str, StatusCode>> = LazyLock::ne
         include_str!("../../../../docs/errors/plugin.tsv"),
         include_str!("../../../../docs/errors/secret.tsv"),
     ]
-        .into_iter()
-        .flat_map(str::lines)
-        .filter_map(|line| {
-            let mut columns = line.split('\t');
-            let (code, status) = (columns.next()?, columns.next()?);
-            Some((code, StatusCode::from_bytes(status.as_bytes()).ok()?))
-        })
-        .collect()
+    .into_iter()
+    .flat_map(str::lines)
+    .filter_map(|line| {
+        let mut columns = line.split('\t');
+        let (code, status) = (columns.next()?, columns.next()?);
+        Some((code, StatusCode::from_bytes(status.as_bytes()).ok()?))
+    })
+    .collect()
 });
 
 impl From<CoreError> for ApiError {

@@ -77,7 +77,11 @@ impl PluginHost {
                 None
             }
             Admission::FirstUse => {
-                tracing::info!(plugin.id = id, key = provenance.publisher, "the first key of the plugin counts");
+                tracing::info!(
+                    plugin.id = id,
+                    key = provenance.publisher,
+                    "the first key of the plugin counts"
+                );
                 None
             }
             Admission::Known | Admission::Unsigned => None,

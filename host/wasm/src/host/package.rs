@@ -129,7 +129,8 @@ impl Package {
             .into());
         }
         let component = files.require(&component_name(&parsed))?.clone();
-        let schema = parsed.config_schema.as_ref().map(|name| utf8(files.require(name)?, name)).transpose()?;
+        let schema =
+            parsed.config_schema.as_ref().map(|name| utf8(files.require(name)?, name)).transpose()?;
         let package = Self { config_schema: schema, ..Self::new(manifest, component) };
         Ok(Self { shipped: Some(Arc::new(shipped)), ..package })
     }
@@ -170,7 +171,7 @@ fn text(file: &Path, limit: u64) -> Result<String, HostError> {
 }
 
 /// The file of the component beside the manifest.
-pub(crate) fn component_name(manifest: &Manifest) -> String {
+pub fn component_name(manifest: &Manifest) -> String {
     manifest.component.clone().unwrap_or_else(|| format!("{}.wasm", manifest.id))
 }
 

@@ -190,10 +190,8 @@ impl Harness {
     /// Installs a component made of text under the id `test`.
     pub async fn install_text(&self, text: &str, more: &str) -> Result<Installed, HostError> {
         let manifest = format!("[plugin]\nid = \"test\"\nversion = \"0.1.0\"\n{more}");
-        let component = super::component(text).into();
-        self.host
-            .install(Package::new(manifest, component))
-            .await
+        let component = super::component(text);
+        self.host.install(Package::new(manifest, component)).await
     }
 
     pub async fn grant(&self, plugin: &str, capability: &str, scope: Value) -> GrantId {

@@ -31,7 +31,7 @@ enum Action {
         from: PathBuf,
         /// The public half of the new key.
         #[arg(long, value_name = "KEY")]
-        to: PublisherKey,
+        to: String,
     },
 }
 
@@ -44,7 +44,8 @@ pub fn run(global: &Global, options: &Options) -> Result<(), Failure> {
         }
         Action::Show { file } => SigningKey::read(file)?.public(),
         Action::Rotate { id, from, to } => {
-            let rotation = Rotation::new(id, &SigningKey::read(from)?, *to);
+            let to: PublisherKey = to.parse()?;
+            let rotation = Rotation::new(id, &SigningKey::read(from)?, to);
             if global.json {
                 output::json(&json!({
                     "plugin_id": id,

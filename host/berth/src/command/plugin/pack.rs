@@ -37,10 +37,9 @@ pub fn run(global: &Global, options: &Options) -> Result<(), Failure> {
         let rotations = options.rotations.iter().map(|file| rotation(file)).collect::<Result<_, _>>()?;
         package = package.signed(&SigningKey::read(file)?, rotations)?;
     }
-    let out = options
-        .out
-        .clone()
-        .unwrap_or_else(|| PathBuf::from(format!("{}-{}.{}", package.id(), package.version(), archive::ENDING)));
+    let out = options.out.clone().unwrap_or_else(|| {
+        PathBuf::from(format!("{}-{}.{}", package.id(), package.version(), archive::ENDING))
+    });
     let bytes = package.to_archive()?;
     write(&out, &bytes)?;
     let publisher = package.publisher().map(ToString::to_string);
@@ -71,13 +70,13 @@ pub fn run(global: &Global, options: &Options) -> Result<(), Failure> {
 
 /// The statement in a file of one line.
 fn rotation(file: &Path) -> Result<Rotation, Failure> {
-    let text = fs::read_to_string(file)
-        .map_err(|source| PackageError::Io { path: file.to_owned(), source })?;
+    let text =
+        fs::read_to_string(file).map_err(|source| PackageError::Io { path: file.to_owned(), source })?;
     Ok(text.trim_end().parse()?)
 }
 
 /// Whoever looks sees the old file or the whole new one.
-fn write(out: &Path, bytes: &[u8]) -> Result<(), PackageError> {
+pub fn write(out: &Path, bytes: &[u8]) -> Result<(), PackageError> {
     let mut temp = out.to_owned();
     temp.add_extension("tmp");
     let written = fs::File::create(&temp)

@@ -47,10 +47,9 @@ pub async fn push(global: &Global, options: &Push) -> Result<(), Failure> {
 pub async fn pull(global: &Global, options: &Pull) -> Result<(), Failure> {
     let place = Place::new(&options.place)?;
     let (shipped, digest) = place.pull().await?;
-    let out = options
-        .out
-        .clone()
-        .unwrap_or_else(|| PathBuf::from(format!("{}-{}.{}", shipped.id(), shipped.version(), archive::ENDING)));
+    let out = options.out.clone().unwrap_or_else(|| {
+        PathBuf::from(format!("{}-{}.{}", shipped.id(), shipped.version(), archive::ENDING))
+    });
     pack::write(&out, &shipped.to_archive()?)?;
     report(global, &shipped, &place.exactly(&digest), "pulled", Some(&out));
     if !place.is_exact() {

@@ -43,7 +43,8 @@ pub fn run(global: &Global, options: &Options) -> Result<(), Failure> {
         )));
     };
     let manifest = Manifest::parse(&package.manifest).map_err(berth_wasm::HostError::from)?;
-    let inspection = inspect(&package.component, &manifest, &Docs::default()).map_err(berth_wasm::HostError::from)?;
+    let inspection =
+        inspect(&package.component, &manifest, &Docs::default()).map_err(berth_wasm::HostError::from)?;
 
     let policy = place(options.publishers.as_deref(), &policies::publishers_file(data.path()));
     let trust = Trust::read(&text(&policy, options.publishers.is_some())?.unwrap_or_default())?;
@@ -96,11 +97,14 @@ fn text(file: &Path, is_named: bool) -> Result<Option<String>, Failure> {
 fn words(admission: &Admission) -> (&'static str, String) {
     match admission {
         Admission::Known => ("known", "who is known here".to_owned()),
-        Admission::FirstUse => {
-            ("first-use", "whose key is seen here for the first time: compare it with what he publishes".to_owned())
-        }
+        Admission::FirstUse => (
+            "first-use",
+            "whose key is seen here for the first time: compare it with what he publishes".to_owned(),
+        ),
         Admission::Unsigned => ("unsigned", "so nobody vouches for it but whoever gave it to you".to_owned()),
-        Admission::Rotated { from } => ("rotated", format!("who was {from} before, and says so with that key")),
+        Admission::Rotated { from } => {
+            ("rotated", format!("who was {from} before, and says so with that key"))
+        }
         Admission::Changed { from, .. } => {
             ("changed", format!("which was signed by {from} before: an install waits for your consent"))
         }

@@ -35,7 +35,8 @@ impl Docs {
                 functions.insert(item.clone(), json!(text));
                 continue;
             }
-            let entry = interfaces.entry(interface.clone()).or_insert_with(|| json!({ "funcs": {}, "types": {} }));
+            let entry =
+                interfaces.entry(interface.clone()).or_insert_with(|| json!({ "funcs": {}, "types": {} }));
             match item.split_once('.') {
                 _ if item.is_empty() => entry["docs"] = json!(text),
                 Some((ty, field)) => entry["types"][ty]["items"][field] = json!(text),

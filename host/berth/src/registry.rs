@@ -11,7 +11,7 @@ use berth_package::{Contents, SignedPackage, index, signature};
 use bytes::{Bytes, BytesMut};
 use futures::TryStreamExt;
 use oci_client::client::{ClientConfig, ClientProtocol, Config, ImageLayer};
-use oci_client::errors::OciDistributionError;
+use oci_client::errors::{OciDistributionError, OciEnvelope, OciErrorCode};
 use oci_client::manifest::{OciDescriptor, OciImageManifest};
 use oci_client::secrets::RegistryAuth;
 use oci_client::{Client, Reference};
@@ -145,6 +145,7 @@ impl Place {
     fn refused(&self, error: &OciDistributionError) -> Failure {
         let code = match error {
             OciDistributionError::ImageManifestNotFoundError(_) => "REGISTRY_NOT_FOUND",
+            OciDistributionError::RegistryError { envelope, .. } if is_unknown(envelope) => "REGISTRY_NOT_FOUND",
             OciDistributionError::AuthenticationFailure(_)
             | OciDistributionError::UnauthorizedError { .. } => "REGISTRY_UNAUTHORISED",
             OciDistributionError::RequestError(_) => "REGISTRY_UNAVAILABLE",
@@ -152,6 +153,12 @@ impl Place {
         };
         Failure::failed(code, format!("{}: {error}", self.reference))
     }
+}
+
+/// Whether a registry says that it has no such repository or nothing of that name in it.
+fn is_unknown(envelope: &OciEnvelope) -> bool {
+    let unknown = [OciErrorCode::ManifestUnknown, OciErrorCode::NameUnknown, OciErrorCode::BlobUnknown];
+    envelope.errors.iter().any(|error| unknown.contains(&error.code))
 }
 
 /// What tools for components want to know of one. Its time is that of no clock: the same package is the same artifact.

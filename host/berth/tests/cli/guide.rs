@@ -9,7 +9,7 @@ use berth_wasm::limits::{self, Limits};
 
 use serde_json::Value;
 
-use crate::support::{Host, Options, berth, run};
+use crate::support::{Host, Options, berth, plugin, run};
 
 /// A fenced piece of a page: the words behind the fence, and the text.
 struct Block {
@@ -144,6 +144,18 @@ fn the_commands_of_the_operators_guide_say_what_it_shows() {
     let page = page("operator-guide.md");
     let consoles: Vec<_> = blocks(&page).into_iter().filter(|block| block.kind == "console").collect();
     assert!(consoles.len() >= 4);
+    consoles.iter().for_each(|block| reader.follow(&block.text));
+}
+
+#[test]
+fn the_commands_of_the_page_on_packages_say_what_it_shows() {
+    let host = Host::start(Options::default());
+    std::os::unix::fs::symlink(plugin("clock"), host.scratch().join("clock")).unwrap();
+    let reader = Reader { host: &host, folder: host.scratch().to_owned() };
+
+    let page = page("packages.md");
+    let consoles: Vec<_> = blocks(&page).into_iter().filter(|block| block.kind == "console").collect();
+    assert!(consoles.len() >= 6);
     consoles.iter().for_each(|block| reader.follow(&block.text));
 }
 

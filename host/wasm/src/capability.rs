@@ -21,6 +21,7 @@ pub mod secret;
 pub mod services;
 pub mod suggest;
 pub mod text;
+pub mod throttle;
 pub mod websocket;
 
 use serde_json::Value;

@@ -6,13 +6,14 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use berth_core::port::store::AuditFilter;
 use berth_http::{
-    AdminError, Installed, NewGrant, PluginAdmin, PluginHealth, PluginLogLine, PluginView, Suggestion,
-    Upgraded, Wish,
+    AdminError, CapabilityDiff, DiffEntry, Extent, Installed, NewGrant, PluginAdmin, PluginHealth,
+    PluginLogLine, PluginView, Suggestion, Upgraded, Wish,
 };
 use berth_model::audit::AuditRow;
 use berth_model::generation::Generation;
 use berth_model::plugin::{Grant, PluginStatus};
 use berth_model::{GrantId, PluginId};
+use berth_wasm::capability::diff;
 use berth_wasm::capability::logs::Level;
 use berth_wasm::{Assent, HostError, Manifest, Outcome, Package, PluginHost};
 
@@ -28,7 +29,7 @@ impl PluginAdmin for Admin {
             .map_err(|error| refused(&error))?;
         let installed = self.0.install(package).await.map_err(|error| refused(&error))?;
         let view = self.show(&installed.plugin.id).await?;
-        Ok(Installed { view, warnings: installed.inspection.warnings })
+        Ok(Installed { view, diff: told(installed.diff), warnings: installed.inspection.warnings })
     }
 
     async fn upgrade(&self, id: &PluginId, path: PathBuf, agreed: bool) -> Result<Upgraded, AdminError> {
@@ -50,7 +51,7 @@ impl PluginAdmin for Admin {
             generation: declined.number,
             version: declined.version,
             outcome: "declined",
-            more: Vec::new(),
+            diff: None,
             warnings: Vec::new(),
         })
     }
@@ -75,7 +76,7 @@ impl PluginAdmin for Admin {
     async fn show(&self, id: &PluginId) -> Result<PluginView, AdminError> {
         let shown = async {
             let mut shown = view(self.0.show(id).await?);
-            shown.waiting = self.0.waiting_diff(id).await?.map(|diff| diff.lines()).unwrap_or_default();
+            shown.waiting = self.0.waiting_diff(id).await?.map(told);
             Ok(shown)
         };
         shown.await.map_err(|error: HostError| refused(&error))
@@ -176,22 +177,45 @@ fn view(view: berth_wasm::PluginView) -> PluginView {
             })
             .collect(),
         grants: view.grants,
-        waiting: Vec::new(),
+        waiting: None,
     }
 }
 
 fn upgraded(installed: berth_wasm::Installed) -> Upgraded {
-    let (outcome, more) = match installed.outcome {
-        Outcome::Active => ("active", Vec::new()),
-        Outcome::Unchanged => ("unchanged", Vec::new()),
-        Outcome::Waiting(diff) => ("waiting", diff.lines()),
+    let outcome = match installed.outcome {
+        Outcome::Active => "active",
+        Outcome::Unchanged => "unchanged",
+        Outcome::Waiting => "waiting",
     };
     Upgraded {
         generation: installed.generation,
         version: installed.version,
         outcome,
-        more,
+        diff: Some(told(installed.diff)),
         warnings: installed.inspection.warnings,
+    }
+}
+
+/// The difference in the words of the facade, which are those of the engine.
+fn told(diff: diff::CapabilityDiff) -> CapabilityDiff {
+    let extent = |extent: diff::Extent| Extent { scope: extent.scope, limit: extent.limit };
+    let all = |entries: Vec<diff::DiffEntry>| {
+        let entry = |entry: diff::DiffEntry| DiffEntry {
+            capability: entry.capability,
+            before: entry.before.map(extent),
+            after: entry.after.map(extent),
+            required: entry.required,
+            reason: entry.reason,
+            line: entry.line,
+        };
+        entries.into_iter().map(entry).collect()
+    };
+    CapabilityDiff {
+        added: all(diff.added),
+        widened: all(diff.widened),
+        narrowed: all(diff.narrowed),
+        removed: all(diff.removed),
+        unchanged: all(diff.unchanged),
     }
 }
 

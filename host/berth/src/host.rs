@@ -136,7 +136,9 @@ impl Host {
         }
         plugins.attach(core.clone());
         let keeper = Arc::new(secrets::Keeper(vault));
+        plugins.listen_for_answers(channels.clone());
         channels.start(core.clone());
+        core.go_on();
         let (hub, routes) = routes(&config, &token, &core, links, plugins, keeper, &channels)?;
         let url = format!("http://{}", listener.local_addr().map_err(anyhow::Error::from)?);
         data.write_address(&url)?;

@@ -9,6 +9,7 @@ use std::task::{Context, Poll};
 use async_compression::tokio::bufread::{BrotliDecoder, GzipDecoder, ZlibDecoder, ZstdDecoder};
 use async_compression::zstd::DParameter;
 use bytes::Bytes;
+use futures::future::{BoxFuture, FutureExt as _};
 use futures::stream::{self, BoxStream, StreamExt as _, TryStreamExt as _};
 use http::HeaderMap;
 use http_body::{Body, Frame};
@@ -96,6 +97,7 @@ pub struct ResponseBody {
     authority: Arc<dyn Authority>,
     method: String,
     target: Target,
+    refused: BoxFuture<'static, ()>,
     held: Option<Held>,
 }
 
@@ -110,7 +112,11 @@ impl ResponseBody {
         if let Some(scanner) = scanner {
             pieces = scanned(pieces, scanner);
         }
-        Self { pieces, authority, method, target, held: Some(held) }
+        let (asked, wanted) = (authority.clone(), (method.clone(), target.clone()));
+        let refused = async move {
+            asked.until_refused(Use { method: &wanted.0, target: &wanted.1 }).await;
+        };
+        Self { pieces, authority, method, target, refused: refused.boxed(), held: Some(held) }
     }
 
     fn end(&mut self, error: Option<&BrokerError>) {
@@ -138,7 +144,14 @@ impl Body for ResponseBody {
         }
         let allowed = self.authority.still_allows(Use { method: &self.method, target: &self.target });
         let next = if allowed {
-            std::task::ready!(self.pieces.as_mut().poll_next(context))
+            match self.pieces.as_mut().poll_next(context) {
+                Poll::Ready(next) => next,
+                // It may be a while until the next piece comes.
+                Poll::Pending if self.refused.as_mut().poll(context).is_ready() => {
+                    Some(Err(BrokerError::Revoked))
+                }
+                Poll::Pending => return Poll::Pending,
+            }
         } else {
             Some(Err(BrokerError::Revoked))
         };

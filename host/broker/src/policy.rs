@@ -58,6 +58,11 @@ pub trait Authority: Send + Sync {
     fn still_allows(&self, _wanted: Use<'_>) -> bool {
         true
     }
+
+    /// Ends when what was allowed before no longer is: whoever waits for an answer, or a piece of it, then waits no more.
+    async fn until_refused(&self, _wanted: Use<'_>) {
+        std::future::pending().await
+    }
 }
 
 /// A fixed list of what may be reached.

@@ -101,7 +101,13 @@ impl Broker {
         let mut hop = Hop { method: parts.method, target, headers, body, kind, is_first: true };
         for _ in 0..=REDIRECTS {
             self.permits().spend(&caller.id, limits)?;
-            let (head, incoming, driver) = self.once(caller, &mut hop, &permit, account).await?;
+            let (method, target) = (hop.method.as_str().to_owned(), hop.target.clone());
+            let wanted = Use { method: &method, target: &target };
+            let (head, incoming, driver) = tokio::select! {
+                biased;
+                answered = self.once(caller, &mut hop, &permit, account) => answered?,
+                () = caller.authority.until_refused(wanted) => return Err(BrokerError::Revoked),
+            };
             account.status(head.status.as_u16());
             match redirect::next(head.status, &hop.method, &head.headers) {
                 Next::Answer => {

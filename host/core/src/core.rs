@@ -6,7 +6,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use berth_model::event::{EventType, NewEvent};
-use berth_model::run::{Run, RunLimits};
+use berth_model::operation::WaitingCall;
+use berth_model::run::{Run, RunLimits, RunStatus};
 use berth_model::{ApprovalId, EventId, JsonMap, OperationId, RunId, Timestamp};
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
@@ -14,6 +15,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::bus::EventBus;
 use crate::operation_updates::OperationUpdates;
+use crate::operations::approvals::waiting::Found;
 use crate::port::clock::Clock;
 use crate::port::endpoint_link::EndpointLink;
 use crate::port::ids::Ids;
@@ -93,6 +95,10 @@ pub(crate) struct Inner {
     pub(crate) waiting: Mutex<HashMap<ApprovalId, watch::Sender<bool>>>,
     /// The last approval that a call at work asked for.
     pub(crate) asked: Mutex<HashMap<OperationId, ApprovalId>>,
+    /// What is kept of a call at work should it have to wait.
+    pub(crate) calls: Mutex<HashMap<OperationId, WaitingCall>>,
+    /// What waited for a person when this process began, until it goes on.
+    pub(crate) found: Mutex<Found>,
     ready: AtomicBool,
 }
 
@@ -117,7 +123,8 @@ pub struct Status {
 }
 
 impl Core {
-    /// Seeds the records that are always there, settles what a crash left behind, and starts to take runs.
+    /// Seeds the records that are always there, settles what a crash left behind, and starts to take runs. What waits for a
+    /// person goes on with [`Core::go_on`].
     pub async fn start(ports: Ports, config: CoreConfig) -> Result<Self, CoreError> {
         let stop = CancellationToken::new();
         let inner = Inner {
@@ -137,6 +144,8 @@ impl Core {
             running: Mutex::default(),
             waiting: Mutex::default(),
             asked: Mutex::default(),
+            calls: Mutex::default(),
+            found: Mutex::default(),
             ready: AtomicBool::new(false),
         };
         let core = Self(Arc::new(inner));
@@ -153,7 +162,7 @@ impl Core {
         self.0.stop.cancel();
         self.0.tasks.close();
         let idle = async {
-            while !lock(&self.0.running).is_empty() {
+            while self.is_busy().await {
                 self.0.queue.notified().await;
             }
         };
@@ -162,6 +171,17 @@ impl Core {
         }
         self.0.kill.cancel();
         self.0.tasks.wait().await;
+    }
+
+    /// Whether a run is at work that does not wait for a person: such a one waits on at the next start.
+    async fn is_busy(&self) -> bool {
+        let running: Vec<_> = lock(&self.0.running).values().map(|working| working.run.clone()).collect();
+        for run in running {
+            if run.lock().await.status != RunStatus::WaitingForApproval {
+                return true;
+            }
+        }
+        false
     }
 
     /// Ends with the process's wish to stop; long answers end with it.

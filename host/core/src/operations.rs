@@ -9,7 +9,7 @@ use std::time::Duration;
 use berth_model::event::EventType;
 use berth_model::operation::{Operation, OperationStatus};
 use berth_model::run::Run;
-use berth_model::tool::{Blame, ExecutionTarget, ToolFailure, ToolOutcome};
+use berth_model::tool::{Blame, ExecutionTarget, Risk, ToolFailure, ToolOutcome};
 use berth_model::{
     ActorId, CallId, EndpointId, OperationId, RunId, SessionId, ThreadId, Timestamp, WorkspaceId,
 };
@@ -126,24 +126,48 @@ impl Core {
             Verdict::Refuse(failure) => return Err(failure.into()),
             Verdict::Ask => {
                 if let Err(failure) = self.ask_and_wait(&ask, &route, &mut operation, run).await? {
-                    return self.finish(operation, &route, Err(failure), run).await;
+                    return self.finish(operation, route.tool.risk, Err(failure), run).await;
                 }
             }
             Verdict::Pass => {}
         }
+        self.carry_out(&ask, &route, operation, run).await
+    }
+
+    /// Runs a call that the gate let pass, again from the start after each answer that it had to wait for.
+    async fn carry_out(
+        &self,
+        ask: &Ask,
+        route: &Route,
+        mut operation: Operation,
+        run: Option<&tokio::sync::Mutex<Run>>,
+    ) -> Result<Finished, CoreError> {
+        let risk = route.tool.risk;
+        let _call = self.keep_call(ask, &operation);
         for _ in 0..MOST_PARKINGS {
-            self.dispatch(&ask, &route, &mut operation, run).await?;
-            let outcome = self.execute(&ask, &route, &operation, run).await;
+            self.dispatch(ask, route, &mut operation, run).await?;
+            let outcome = self.execute(ask, route, &operation, run).await;
+            if self.is_left_waiting(operation.id).await? {
+                self.stops()?;
+            }
             let parked = outcome.as_ref().err().and_then(target::parked_by);
-            let Some(approval) = parked else { return self.finish(operation, &route, outcome, run).await };
-            if let Err(failure) = self.wait_parked(&ask, &mut operation, approval, run).await? {
-                return self.finish(operation, &route, Err(failure), run).await;
+            let Some(approval) = parked else { return self.finish(operation, risk, outcome, run).await };
+            if let Err(failure) = self.wait_parked(ask, &mut operation, approval, run).await? {
+                return self.finish(operation, risk, Err(failure), run).await;
             }
             // Once more from the start: what the guest did before it asked is not kept.
         }
         let message = format!("{} asked for more than {MOST_PARKINGS} approvals", operation.tool);
         let failure = ToolFailure::new("approval_too_many", message, Blame::Guest);
-        self.finish(operation, &route, Err(failure), run).await
+        self.finish(operation, risk, Err(failure), run).await
+    }
+
+    /// Has what is kept of a call at hand, should its guest ask for an approval; until the call is over.
+    fn keep_call(&self, ask: &Ask, operation: &Operation) -> KeptCall<'_> {
+        if let Some(call) = ask.kept(operation) {
+            lock(&self.0.calls).insert(operation.id, call);
+        }
+        KeptCall { core: self, operation: operation.id }
     }
 
     async fn prepare(&self, ask: &Ask) -> Result<(Route, Operation, Verdict), CoreError> {
@@ -309,7 +333,7 @@ impl Core {
     async fn finish(
         &self,
         mut operation: Operation,
-        route: &Route,
+        risk: Risk,
         outcome: Result<ToolOutcome, ToolFailure>,
         run: Option<&tokio::sync::Mutex<Run>>,
     ) -> Result<Finished, CoreError> {
@@ -352,7 +376,7 @@ impl Core {
             let run = run.lock().await;
             let mut payload = facts(&operation);
             payload.extend(object([
-                ("risk", json!(route.tool.risk.as_str())),
+                ("risk", json!(risk.as_str())),
                 ("status", json!(operation.status.as_str())),
                 ("result_summary", json!(summary(&operation.result))),
                 ("error", operation.error.clone()),
@@ -402,6 +426,18 @@ impl Core {
     /// Fails with `thread_not_found` when the thread of a direct operation is none.
     pub async fn check_thread(&self, id: ThreadId) -> Result<(), CoreError> {
         live_thread(&mut *self.0.store.read().await?, id).await.map(|_| ())
+    }
+}
+
+/// See [`Core::keep_call`].
+struct KeptCall<'a> {
+    core: &'a Core,
+    operation: OperationId,
+}
+
+impl Drop for KeptCall<'_> {
+    fn drop(&mut self) {
+        lock(&self.core.0.calls).remove(&self.operation);
     }
 }
 

@@ -1,7 +1,8 @@
 //! What a start makes of the work that the last process left behind.
 //!
 //! A queued run stays queued. One that was running goes back to the queue when no tool with effects had started, and
-//! ends as failed `core_restarted` otherwise: never a silent half, never an effect twice.
+//! ends as failed `core_restarted` otherwise: never a silent half, never an effect twice. A call that waited for a person
+//! waits on, and so does its run.
 
 use berth_model::approval::ApprovalStatus;
 use berth_model::event::EventType;
@@ -9,7 +10,8 @@ use berth_model::operation::OperationStatus;
 use berth_model::run::{Run, RunFailure, RunStatus};
 use serde_json::json;
 
-use crate::core::object;
+use crate::core::{lock, object};
+use crate::operations::approvals::waiting;
 use crate::operations::facts;
 use crate::port::store::Tx;
 use crate::{Core, CoreError, run};
@@ -21,13 +23,22 @@ pub(crate) async fn settle(core: &Core) -> Result<(), CoreError> {
     let mut tx = core.0.store.write().await?;
     tx.disconnect_all(now).await?;
     tx.release_deliveries(now).await?;
+    let open = tx.open_operations().await?;
+    let found = waiting::found(&mut *tx, &open).await?;
     for mut approval in tx.list_approvals(Some(ApprovalStatus::Pending)).await? {
+        if found.has_approval(approval.id) {
+            continue;
+        }
         approval.status = ApprovalStatus::Expired;
         CODE.clone_into(&mut approval.reason);
         approval.decided_at = Some(now);
         tx.decide_approval(&approval).await?;
     }
-    for mut operation in tx.open_operations().await? {
+    for mut operation in open {
+        if found.has_operation(operation.id) {
+            continue;
+        }
+        tx.remove_waiting_call(operation.id).await?;
         operation.status = OperationStatus::Failed;
         operation.error =
             json!({ "code": CODE, "message": "the host stopped during the call", "retryable": true });
@@ -42,11 +53,23 @@ pub(crate) async fn settle(core: &Core) -> Result<(), CoreError> {
         }
     }
     for run in tx.open_runs().await? {
-        if run.status != RunStatus::Queued {
+        if found.has_run(run.id) {
+            wait_on(&mut *tx, run).await?;
+        } else if run.status != RunStatus::Queued {
             settle_run(core, &mut *tx, run).await?;
         }
     }
     tx.commit().await?;
+    found.await_answers(core);
+    *lock(&core.0.found) = found;
+    Ok(())
+}
+
+/// A run whose calls all wait for a person goes on waiting.
+async fn wait_on(tx: &mut dyn Tx, mut run: Run) -> Result<(), CoreError> {
+    tracing::info!(run.id = %run.id, "an interrupted run waits on for an approval");
+    run.status = RunStatus::WaitingForApproval;
+    tx.update_run(&run).await?;
     Ok(())
 }
 

@@ -3,7 +3,7 @@
 mod batch;
 pub(crate) mod finish;
 mod leftovers;
-mod prompt;
+pub(crate) mod prompt;
 mod turn;
 
 use std::sync::Arc;
@@ -106,7 +106,7 @@ async fn work(core: &Core, run: Run) {
 }
 
 /// Ends a broken run as soon as the store takes it; when the process ends first, the next start does it.
-async fn close(core: &Core, id: RunId, failure: RunFailure) {
+pub(crate) async fn close(core: &Core, id: RunId, failure: RunFailure) {
     let mut pause = RETRY;
     while let Err(error) = finish::fail_by_id(core, id, failure.clone()).await {
         tracing::error!(run.id = %id, %error, "a broken run could not be closed yet");

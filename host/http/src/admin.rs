@@ -11,6 +11,8 @@ use berth_model::plugin::{Grant, Plugin};
 use berth_model::{GrantId, PluginId};
 use serde_json::Value;
 
+use crate::diff::CapabilityDiff;
+
 /// Installs plugins, switches them and grants them capabilities.
 #[async_trait]
 pub trait PluginAdmin: Send + Sync {
@@ -79,20 +81,20 @@ pub struct PluginView {
     /// What its manifest asks for.
     pub wishes: Vec<Wish>,
     pub grants: Vec<Grant>,
-    /// What an upgrade that waits for consent asks for beyond this, in plain words; of one plugin alone.
-    pub waiting: Vec<String>,
+    /// What an upgrade that waits for consent asks for beyond this; of one plugin alone.
+    pub waiting: Option<CapabilityDiff>,
 }
 
 /// What an upgrade has come to.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Upgraded {
     /// The number of the generation.
     pub generation: i64,
     pub version: String,
     /// `active`, `unchanged`, `waiting` or `declined`.
     pub outcome: &'static str,
-    /// What it asks for beyond the one in place, when it waits.
-    pub more: Vec<String>,
+    /// What it asks for beyond the one that was in place; null when it is declined.
+    pub diff: Option<CapabilityDiff>,
     /// What the inspection found odd.
     pub warnings: Vec<String>,
 }
@@ -110,6 +112,8 @@ pub struct Wish {
 #[derive(Debug, Clone)]
 pub struct Installed {
     pub view: PluginView,
+    /// What the package asks for beyond the version that was in place, or at all.
+    pub diff: CapabilityDiff,
     /// What the inspection found odd, for the operator to read.
     pub warnings: Vec<String>,
 }

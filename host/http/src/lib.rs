@@ -12,6 +12,7 @@
 pub mod admin;
 pub mod channels;
 pub mod config;
+pub mod diff;
 pub mod error;
 mod event_view;
 mod extract;
@@ -31,6 +32,7 @@ pub use admin::{
 };
 pub use channels::{AdmittedHook, ChannelDoor, ChannelView, HookAnswer, HookError, HookRequest};
 pub use config::{BodyLimits, BuildInfo, HttpConfig};
+pub use diff::{CapabilityDiff, DiffEntry, Extent};
 pub use router::router;
 pub use secrets::{NewSecret, SecretAdmin, SecretView, Which};
 pub use serve::{ServeConfig, serve};

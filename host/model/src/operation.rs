@@ -1,5 +1,7 @@
 //! Operations: what was asked of a target, and each attempt at it.
 
+use std::time::Duration;
+
 use serde_json::Value;
 
 use crate::{
@@ -75,6 +77,22 @@ pub struct Operation {
     pub created_at: Timestamp,
     pub started_at: Option<Timestamp>,
     pub finished_at: Option<Timestamp>,
+}
+
+/// What is needed, beside its operation, to run a call again from the start once a person has agreed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WaitingCall {
+    pub operation: OperationId,
+    /// The tool and the target as they were asked for.
+    pub tool: String,
+    pub target: Option<String>,
+    pub origin: Option<EndpointId>,
+    /// Whether a person or a grant had agreed to the call itself.
+    pub is_consented: bool,
+    /// Whether plugins are out of the question.
+    pub endpoints_only: bool,
+    /// Not longer than the tool's own limit.
+    pub timeout: Option<Duration>,
 }
 
 #[cfg(test)]

@@ -28,6 +28,7 @@ mod session;
 mod sql;
 mod thread;
 mod url;
+mod waiting;
 mod workspace;
 
 pub use sql::SqlStore;

@@ -27,6 +27,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use berth_core::Core;
+use berth_core::port::target::ApprovalAnswered;
 use berth_model::channel::{ChannelEvent, ChannelEventStatus};
 use berth_model::{EndpointId, PluginId};
 use tokio::sync::{mpsc, oneshot};
@@ -39,7 +40,7 @@ pub use hooks::{HookAnswer, HookRefusal, Place};
 pub use link::ChannelLink;
 pub use wire::{NoDialer, SocketDialer};
 
-use crate::host::{HostError, PluginHost};
+use crate::host::{AnswerListener, HostError, PluginHost};
 use crate::plugin::LoadedPlugin;
 use binding::{Binding, Grants, Parts};
 use happening::HookCall;
@@ -302,6 +303,14 @@ impl Channels {
         let found = lock(&self.actors).values().find(|actor| actor.binding.endpoint == *endpoint).cloned();
         if let Some(actor) = found {
             actor.binding.ring.notify_one();
+        }
+    }
+}
+
+impl AnswerListener for Channels {
+    fn answered(&self, answer: ApprovalAnswered) {
+        if let Some(actor) = lock(&self.actors).get(&answer.plugin) {
+            actor.binding.wake.notify_one();
         }
     }
 }

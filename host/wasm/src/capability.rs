@@ -21,6 +21,7 @@ pub mod secret;
 pub mod services;
 pub mod suggest;
 pub mod text;
+pub mod throttle;
 pub mod websocket;
 
 use serde_json::Value;
@@ -134,7 +135,8 @@ impl Capability {
     pub fn is_write(self, wanted: &Value) -> bool {
         let access = || wanted.get("access").and_then(Value::as_str);
         match self {
-            Self::Config | Self::Secret => false,
+            // To ask the owner changes nothing; his answer may.
+            Self::Config | Self::Secret | Self::Approval => false,
             Self::Files => access() == Some("rw"),
             Self::Keyvalue => access() != Some("ro"),
             Self::Http => {
@@ -142,7 +144,7 @@ impl Capability {
                 let reads = |method: &Value| matches!(method.as_str(), Some("GET" | "HEAD" | "OPTIONS"));
                 !methods.is_some_and(|methods| !methods.is_empty() && methods.iter().all(reads))
             }
-            Self::Endpoint | Self::Websocket | Self::Process | Self::Approval | Self::Channel => true,
+            Self::Endpoint | Self::Websocket | Self::Process | Self::Channel => true,
         }
     }
 }

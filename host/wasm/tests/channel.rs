@@ -7,6 +7,7 @@ mod world;
 
 use std::time::Duration;
 
+use berth_model::approval::ApprovalAnswer;
 use berth_model::channel::ChannelEventStatus;
 use berth_model::plugin::PluginStatus;
 use berth_model::{EndpointId, PluginId};
@@ -404,4 +405,44 @@ async fn every_function_of_the_host_answers_a_channel() {
         assert_eq!((answer.status, &told["code"]), (500, &json!(code)), "{told}");
     }
     assert_eq!(world.told(json!({ "do": "close", "socket": 9 })).await["closed"], true);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_channel_asks_the_owner_and_hears_the_answer_over_a_restart_too() {
+    let world = World::with_channel().await;
+    let ask = json!({ "do": "question", "title": "Send it to all?" });
+    let denied = world.post("channel", ask.clone()).await.unwrap();
+    assert!(String::from_utf8_lossy(&denied.body).contains("PERMISSION_DENIED"), "nobody granted it");
+    world.grant("channel", "approval", json!({})).await;
+
+    let asked = world.told(ask.clone()).await;
+    let question = world.questions().await.pop().unwrap();
+    assert_eq!(asked["pending"], question.id.to_string());
+    assert_eq!(question.prompt, "channel asks: Send it to all?");
+    world.answers(&question, ApprovalAnswer::Once).await;
+    world.until_brought_in(&format!("answered {} true go ahead", question.id)).await;
+
+    world.told(ask).await;
+    let world = world.restart().await;
+    let question = world.questions().await.pop().unwrap();
+    world.answers(&question, ApprovalAnswer::No).await;
+    world.until_brought_in(&format!("answered {} false go ahead", question.id)).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_answer_that_comes_while_the_channel_is_away_is_heard_later() {
+    let world = World::with_channel().await;
+    world.grant("channel", "approval", json!({})).await;
+    world.told(json!({ "do": "question", "title": "Send it?" })).await;
+    let id = PluginId::fixed("channel");
+    world.host.disable(&id).await.unwrap();
+    world.until("the channel is away", async || world.view("channel").is_none()).await;
+
+    let question = world.questions().await.pop().unwrap();
+    world.answers(&question, ApprovalAnswer::Once).await;
+    let events = world.events("channel").await;
+    assert_eq!((events.len(), events[0].kind.as_str()), (1, "approval_answered"));
+
+    world.host.enable(&id).await.unwrap();
+    world.until_brought_in(&format!("answered {} true go ahead", question.id)).await;
 }

@@ -212,7 +212,8 @@ async fn an_upgrade_that_asks_for_more_waits_while_the_old_one_serves() {
 
     let waiting = install(&berth.host, "2.0.0", &adder(2), MORE).await.unwrap();
 
-    let Outcome::Waiting(diff) = waiting.outcome else { panic!("{:?}", waiting.outcome) };
+    assert_eq!(waiting.outcome, Outcome::Waiting);
+    let diff = waiting.diff;
     assert!(diff.lines().iter().any(|line| line.contains("endpoint")), "{:?}", diff.lines());
     assert_eq!(waiting.plugin.version, "1.0.0");
     assert_eq!(next(&berth, &berth.host).await, json!(2));

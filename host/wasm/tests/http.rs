@@ -150,6 +150,24 @@ async fn a_grant_that_is_taken_back_ends_a_body_that_is_being_read() {
 }
 
 #[tokio::test]
+async fn a_grant_that_is_taken_back_ends_who_waits_for_an_answer_or_the_rest_of_one() {
+    for path in ["/silent", "/half"] {
+        let server = Server::start().await;
+        let berth = Harness::start().await;
+        let grant = berth.grant("http", "http", json!({ "hosts": [server.url("")] })).await;
+        berth.install_fixture("http", &asks(&[server.url("")], "")).await.unwrap();
+
+        let call = berth.spawn("http_send", json!({ "url": server.url(path) }));
+        server.until_heard().await;
+        // The server says nothing more.
+        berth.host.revoke(grant).await.unwrap();
+
+        let answer = call.await.unwrap().unwrap().content;
+        assert_eq!(answer["error"], "ErrorCode::HttpRequestDenied", "{path}: {answer}");
+    }
+}
+
+#[tokio::test]
 async fn the_limits_of_the_manifest_bound_requests_and_answers() {
     let server = Server::start().await;
     let limit = "limit = { concurrent = 2, per_minute = 5, max_response_bytes = 50000 }";

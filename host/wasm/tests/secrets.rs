@@ -3,10 +3,11 @@
 
 mod support;
 
+use berth_model::plugin::{GrantMode, NewGrant};
 use berth_secrets::SecretValue;
 use berth_secrets::operation::digest;
 use serde_json::{Value, json};
-use support::host::Harness;
+use support::host::{Harness, new_grant};
 use support::vault;
 
 /// Asks for every operation on `token`, and for the endpoint that it waits for.
@@ -301,4 +302,18 @@ async fn a_scope_that_makes_no_sense_is_refused_in_manifest_and_grant() {
 
     assert_eq!(refused.code(), "MANIFEST_SCOPE");
     assert_eq!(scope.code(), "GRANT_SCOPE_INVALID");
+}
+
+#[tokio::test]
+async fn a_secret_is_used_as_often_in_a_minute_as_its_grant_says() {
+    let berth = with_token("a good secret").await;
+    let scope = json!({ "id": "token", "operations": ALL });
+    let new = new_grant("secrets", "secret", scope, GrantMode::Allow);
+    berth.host.grant(NewGrant { limit: json!({ "per_minute": 2 }), ..new }).await.unwrap();
+    let sign = || berth.answer("secrets_hmac", named(json!({ "data": "x" })));
+
+    let (first, second, third) = (sign().await, sign().await, sign().await);
+
+    assert!(first.is_string() && first == second, "{first} {second}");
+    assert_eq!(third["code"], "CAPABILITY_RATE_LIMITED");
 }

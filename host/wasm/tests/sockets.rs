@@ -204,3 +204,28 @@ async fn what_the_guest_refuses_is_parked_what_it_puts_off_comes_again_and_poiso
         })
         .await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_limits_of_a_grant_bound_sockets_and_frames() {
+    let world = World::start().await;
+    world.install("channel").await;
+    let limit = json!({ "concurrent": 1, "per_minute": 2, "max_frame_bytes": 5 });
+    world.grant_within("channel", "websocket", json!({ "hosts": ["wss://chat.example"] }), limit).await;
+    world.grant("channel", "channel", json!({})).await;
+    let mut peer = world.network.peer().await;
+    world.until_brought_in("opened feed").await;
+
+    let connect = json!({ "do": "connect", "name": "other", "url": "wss://chat.example/x" });
+    let send = |text: &str| json!({ "do": "send", "socket": 1, "text": text });
+    assert_eq!(world.refused(connect).await, "SOCKET_LIMIT");
+    assert_eq!(world.refused(send("longer")).await, "INVALID_ARGUMENTS");
+    world.told(send("one")).await;
+    world.told(send("two")).await;
+    assert_eq!(world.refused(send("three")).await, "CAPABILITY_RATE_LIMITED");
+    assert_eq!(peer.hears.recv().await.unwrap(), "one");
+    assert_eq!(peer.hears.recv().await.unwrap(), "two");
+
+    peer.says("too long").await;
+    assert_eq!(peer.hears.recv().await.unwrap(), "close 1009");
+    world.until_brought_in("closed feed 1009 a frame was longer than its limit").await;
+}

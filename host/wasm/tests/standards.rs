@@ -3,10 +3,11 @@
 
 mod support;
 
+use berth_model::plugin::{GrantMode, NewGrant};
 use berth_wasm::capability::logs::{Level, Stream};
 use berth_wasm::{HostError, LogLine};
 use serde_json::{Value, json};
-use support::host::{Harness, QUOTA, fixture};
+use support::host::{Harness, QUOTA, fixture, new_grant};
 
 const ASKS: &str =
     "[[capability]]\nname = \"keyvalue\"\nscope = { access = \"rw\" }\n[[capability]]\nname = \"endpoint\"\n";
@@ -416,4 +417,32 @@ async fn a_component_that_keeps_pairs_without_asking_for_it_is_refused() {
 
     assert_eq!(refused.code(), "CAPABILITY_NOT_REQUESTED");
     assert!(refused.to_string().contains("wasi:keyvalue/"), "{refused}");
+}
+
+#[tokio::test]
+async fn the_limits_of_a_grant_bound_the_pairs_within_the_quota_of_the_host() {
+    let berth = Harness::start().await;
+    let limit = "limit = { max_keys = 2, max_value_bytes = 4 }\n";
+    let asks = format!(
+        "[[capability]]\nname = \"keyvalue\"\nscope = {{ access = \"rw\" }}\n{limit}\
+                        [[capability]]\nname = \"endpoint\"\n"
+    );
+    berth.install_fixture("standards", &asks).await.unwrap();
+    let new = new_grant("standards", "keyvalue", json!({ "access": "rw" }), GrantMode::Allow);
+    berth.host.grant(NewGrant { limit: json!({ "max_bytes": 8 }), ..new }).await.unwrap();
+
+    let set = |key: &str, value: &str| json!({ "do": "set", "key": key, "value": value });
+    let told = new_pairs(
+        &berth,
+        "notes",
+        json!([set("a", "12345"), set("a", "1234"), set("b", "1234"), set("b", "1"), set("c", "")]),
+    )
+    .await;
+
+    let said = |index: usize| told[index].to_string();
+    assert!(said(0).contains("the value has 5 bytes, the limit is 4"), "{told}");
+    assert_eq!(told[1], "ok");
+    assert!(said(2).contains("the quota of 8 bytes is used up"), "{told}");
+    assert_eq!(told[3], "ok");
+    assert!(said(4).contains("the quota of 2 pairs is used up"), "{told}");
 }

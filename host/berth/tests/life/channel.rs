@@ -34,6 +34,11 @@ scope = { hosts = ["wss://chat.example"] }
 name = "endpoint"
 required = false
 reason = "to be held up"
+
+[[capability]]
+name = "approval"
+required = false
+reason = "to ask the owner"
 "#;
 
 fn installed() -> Host {

@@ -18,3 +18,4 @@ mod resume;
 mod starts;
 mod tour;
 mod upgrade;
+mod waiting;

@@ -113,21 +113,25 @@ async fn plugins_come_and_go_while_another_is_called_and_none_of_its_calls_fails
 #[test]
 fn an_upgrade_that_asks_for_more_is_shown_accepted_and_taken_back() {
     let host = Host::start(Options::default());
-    let more = "[[capability]]\nname = \"endpoint\"\nrequired = false\n";
+    let more = "[[capability]]\nname = \"endpoint\"\nrequired = false\nreason = \"to ask the pi\"\n";
     plugin(&host, &["install", adder(&host, 1, "").to_str().unwrap()]).ok();
 
     let waiting = plugin(&host, &["install", adder(&host, 2, more).to_str().unwrap()]).ok();
     let shown = plugin(&host, &["show", "adder"]).ok();
     let called = plugin(&host, &["call", "adder_next", "{\"number\": 1}"]).ok();
-    let accepted = plugin(&host, &["upgrade", "adder", "--accept"]).ok();
+    let told = [&["show", "adder", "--json"][..], &["upgrade", "adder", "--accept", "--json"]]
+        .map(|args| plugin(&host, args).json());
     let back = plugin(&host, &["rollback", "adder"]).ok();
 
     for text in [&waiting, &shown] {
-        assert!(text.contains("beyond the version in place it asks for\n  new: endpoint"), "{text}");
+        let asks = "beside the version in place it asks for\n  new: endpoint (anything): to ask the pi\n";
+        assert!(text.contains(asks), "{text}");
         assert!(text.contains("    berth plugin upgrade adder --accept\n"), "{text}");
     }
     assert_eq!(called, "2\n");
-    assert_eq!((accepted.as_str(), back.as_str()), ("adder 2.0.0 is in place\n", "adder is back at 1.0.0\n"));
+    assert_eq!(told[0]["diff"], told[1]["diff"], "one form wherever it is told");
+    assert_eq!(told[0]["diff"]["added"][0]["after"], json!({ "scope": {}, "limit": {} }));
+    assert_eq!((&told[1]["outcome"], back.as_str()), (&json!("active"), "adder is back at 1.0.0\n"));
     let listed = plugin(&host, &["generations", "adder", "--json"]).json();
     let states: Vec<_> =
         listed.as_array().unwrap().iter().map(|one| one["origin"].as_str().unwrap()).collect();

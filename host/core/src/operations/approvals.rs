@@ -3,6 +3,7 @@
 pub(crate) mod answer;
 pub mod capability;
 pub mod question;
+pub(crate) mod waiting;
 
 use berth_model::approval::{Approval, ApprovalStatus};
 use berth_model::event::EventType;
@@ -13,7 +14,7 @@ use berth_model::{ApprovalId, Timestamp};
 use serde_json::json;
 use tokio::sync::watch;
 
-use super::{Ask, created_payload, summary};
+use super::{Ask, Finished, created_payload, summary};
 use crate::core::{lock, object};
 use crate::port::store::Tx;
 use crate::router::Route;
@@ -59,6 +60,9 @@ impl Core {
         let mut tx = self.0.store.write().await?;
         tx.insert_operation(operation).await?;
         tx.insert_approval(&approval).await?;
+        if let Some(call) = ask.kept(operation) {
+            tx.upsert_waiting_call(&call).await?;
+        }
         if let Some(run) = run {
             let mut run = run.lock().await;
             run.status = RunStatus::WaitingForApproval;
@@ -80,6 +84,7 @@ impl Core {
             () = ask.cancel.cancelled() => {}
             () = tokio::time::sleep(self.0.config.approval_wait) => {}
         }
+        self.stops()?;
         let decision = self.settle_approval(approval.id, ask.cancel.is_cancelled(), run).await?;
         Ok(match decision.status {
             ApprovalStatus::Approved => Ok(()),

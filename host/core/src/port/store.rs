@@ -11,6 +11,7 @@ mod generation;
 mod grant;
 mod keyvalue;
 mod secret;
+mod waiting;
 
 use async_trait::async_trait;
 use berth_model::approval::{Approval, ApprovalStatus};
@@ -35,6 +36,7 @@ pub use generation::GenerationRepo;
 pub use grant::GrantRepo;
 pub use keyvalue::{KeysFrom, KeyvaluePair, KeyvalueRepo, KeyvalueSpace, KeyvalueUsage};
 pub use secret::SecretRepo;
+pub use waiting::WaitingCallRepo;
 
 /// Why the store could not do it.
 #[derive(Debug, thiserror::Error)]
@@ -111,6 +113,7 @@ pub trait Tx:
     + SecretRepo
     + GenerationRepo
     + ChannelRepo
+    + WaitingCallRepo
     + Send
 {
     async fn commit(self: Box<Self>) -> Result<(), StoreError>;

@@ -2,13 +2,17 @@
 
 use berth_model::ThreadId;
 use berth_model::message::{Message, MessageStatus, Role};
+use berth_model::operation::{Operation, OperationStatus};
 use berth_model::run::Run;
 use berth_model::tool::ToolSpec;
 use berth_model::workspace::Workspace;
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use crate::port::model::{ChatMessage, ModelOptions, ToolDefinition};
+use crate::port::model::{ChatMessage, ModelOptions, ToolCallRequest, ToolDefinition};
 use crate::port::store::{StoreError, Tx};
+
+/// In the metadata of a run whose calls waited for a person over a stop: it goes on behind them.
+pub(crate) const HAS_CALLS: &str = "has_calls";
 
 /// What was said in the thread, as far back as a prompt of `run` can need it. Oldest first.
 pub(super) async fn said(
@@ -61,6 +65,32 @@ pub(super) fn messages(
         _ => ChatMessage::User(message.content.clone()),
     }));
     messages
+}
+
+/// The calls of earlier attempts at a run that have ended, each with what came of it: the model goes on behind them.
+pub(super) fn calls(operations: &[Operation]) -> Vec<ChatMessage> {
+    let of_model =
+        operations.iter().filter(|operation| operation.status.is_final() && operation.kind == "tool_call");
+    let told = |operation: &Operation| {
+        let (id, name) = (operation.call.to_string(), operation.tool.to_string());
+        let arguments = operation.arguments.to_string();
+        let is_error = operation.status != OperationStatus::Succeeded;
+        let content = if is_error && operation.result.is_null() {
+            json!({ "error": operation.error }).to_string()
+        } else {
+            result_text(&operation.result)
+        };
+        [
+            ChatMessage::Assistant {
+                text: String::new(),
+                tool_calls: vec![ToolCallRequest { id: id.clone(), name: name.clone(), arguments }],
+                reasoning: String::new(),
+                provider_items: Vec::new(),
+            },
+            ChatMessage::Tool { call_id: id, name, content, is_error },
+        ]
+    };
+    of_model.flat_map(told).collect()
 }
 
 fn is_history(message: &Message) -> bool {

@@ -144,7 +144,10 @@ async fn begin(
     };
     let catalogue = core.catalogue(&mut *tx, &place).await?;
     let config = &core.0.config;
-    let messages = prompt::messages(&config.system_prompt, &place, &run, &said, config.history_messages);
+    let mut messages = prompt::messages(&config.system_prompt, &place, &run, &said, config.history_messages);
+    if run.metadata.contains_key(prompt::HAS_CALLS) {
+        messages.extend(prompt::calls(&tx.operations_of_run(run.id).await?));
+    }
     Ok((messages, prompt::options(&run), catalogue))
 }
 

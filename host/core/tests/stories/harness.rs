@@ -57,6 +57,7 @@ impl Harness {
         let ports = self.world.ports(&self.store, &self.model, &self.plugins, &self.devices);
         self.core = Core::start(ports, config).await.unwrap();
         *self.plugins.core.lock().unwrap() = Some(self.core.clone());
+        self.core.go_on();
     }
 
     pub async fn thread(&self) -> ThreadId {

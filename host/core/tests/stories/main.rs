@@ -10,3 +10,4 @@ mod messages;
 mod parking;
 mod restart;
 mod routing;
+mod waiting;

@@ -10,6 +10,7 @@ use berth_model::approval::{Approval, ApprovalAnswer, ApprovalStatus};
 use berth_model::event::EventType;
 use berth_model::operation::OperationStatus;
 use berth_model::run::RunStatus;
+use berth_model::tool::ExecutionTarget;
 use berth_model::{ActorId, PluginId, WorkspaceId};
 use serde_json::{Value, json};
 
@@ -274,6 +275,35 @@ async fn a_plugins_own_question_is_answered_later() {
         }
         let told = berth.plugins.answered.lock().unwrap().pop().unwrap();
         assert_eq!((told.approval, told.status), (unheard.id, ApprovalStatus::Expired));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn no_tool_on_offer_grants_or_answers() {
+    on_each(async |berth| {
+        let offered = berth.core.tools(&WorkspaceId::fixed("personal")).await.unwrap();
+
+        // What Core itself offers reads: whoever adds a tool to it looks here whether that still grants nothing.
+        let own: Vec<&str> = offered
+            .iter()
+            .filter(|tool| tool.target == ExecutionTarget::CoreLocal)
+            .map(|tool| tool.name.as_str())
+            .collect();
+        assert_eq!(own, ["core_status", "core_threads"]);
+        let asks = ask(json!({ "wants": "a", "park": true }));
+        let (finished, ()) = futures::join!(berth.core.operate(asks), async {
+            let approval = question(&berth).await;
+            // The plugin that asked and the one whom a channel speaks for are nobody who answers.
+            for actor in ["plugin.notes", "channel.notes", "system:host"] {
+                let said = ApprovalAnswer::Once;
+                let by = ActorId::fixed(actor);
+                let answered = berth.core.answer_approval(approval.id, &by, said, String::new()).await;
+                assert_eq!(answered.unwrap_err().code(), "approval_actor_not_allowed", "{actor}");
+            }
+            answer(&berth, &approval, ApprovalAnswer::No).await;
+        });
+        assert!(finished.unwrap().outcome.is_err());
     })
     .await;
 }

@@ -14,6 +14,7 @@ use utoipa_axum::routes;
 use super::plugins::{PluginBody, show};
 use super::text;
 use crate::admin::Upgraded;
+use crate::diff::CapabilityDiff;
 use crate::error::{Answer, ApiError};
 use crate::extract::{Body, Id};
 use crate::state::HttpState;
@@ -101,8 +102,10 @@ struct UpgradeAnswer {
     version: String,
     /// `active`, `unchanged`, `waiting` or `declined`.
     outcome: String,
-    /// What it asks for beyond the one in place, when it waits.
+    /// What it asks for beyond the one in place, in plain words; empty unless it waits.
     more: Vec<String>,
+    /// What it asks for beyond the one that was in place; null when it is declined.
+    diff: Option<CapabilityDiff>,
     /// What the inspection found odd.
     warnings: Vec<String>,
 }
@@ -131,12 +134,14 @@ async fn upgrade(
             return Err(ApiError::invalid("path", "must be there without accept or decline"));
         }
     };
+    let waits = done.outcome == "waiting";
     Ok(Json(UpgradeAnswer {
         plugin_id: plugin.to_string(),
         generation: done.generation,
         version: done.version,
         outcome: done.outcome.to_owned(),
-        more: done.more,
+        more: done.diff.as_ref().filter(|_| waits).map(CapabilityDiff::lines).unwrap_or_default(),
+        diff: done.diff,
         warnings: done.warnings,
     }))
 }

@@ -18,6 +18,7 @@ use super::grants::GrantView;
 use super::operations::ended;
 use crate::admin::{PluginView, Wish};
 use crate::config::BodyLimits;
+use crate::diff::CapabilityDiff;
 use crate::error::{Answer, ApiError};
 use crate::extract::{Body, BodyLimit, Id, filled, id};
 use crate::state::HttpState;
@@ -44,8 +45,12 @@ pub(super) struct PluginBody {
     digest: String,
     /// Why it is not loaded, or what it was rolled back for; empty when all is well.
     last_error: String,
-    /// What an upgrade that waits for consent asks for beyond this; of one plugin alone, empty when none waits.
+    /// What an upgrade that waits for consent asks for beyond this, in plain words; of one plugin alone, empty when none
+    /// waits.
     waiting: Vec<String>,
+    /// What an install asks for beyond the version that was in place, or an upgrade that waits for consent beyond this
+    /// one; null when neither is told of.
+    diff: Option<CapabilityDiff>,
     tools: Vec<PluginTool>,
     /// What its manifest asks for.
     capabilities: Vec<WishView>,
@@ -81,7 +86,7 @@ struct WishView {
 }
 
 impl PluginBody {
-    fn new(state: &HttpState, view: PluginView, warnings: Vec<String>) -> Self {
+    fn new(state: &HttpState, view: PluginView, diff: Option<CapabilityDiff>, warnings: Vec<String>) -> Self {
         let plugin = view.plugin;
         let status = match plugin.status {
             PluginStatus::Active if view.is_ready => "ready",
@@ -95,7 +100,8 @@ impl PluginBody {
             status: status.to_owned(),
             digest: plugin.digest,
             last_error: plugin.last_error,
-            waiting: view.waiting,
+            waiting: view.waiting.as_ref().map(CapabilityDiff::lines).unwrap_or_default(),
+            diff: view.waiting.or(diff),
             tools: plugin.tools.as_array().into_iter().flatten().map(tool).collect(),
             capabilities: view.wishes.into_iter().map(wish).collect(),
             grants: view.grants.into_iter().map(|grant| GrantView::new(grant, now)).collect(),
@@ -129,7 +135,7 @@ fn wish(wish: Wish) -> WishView {
 #[utoipa::path(get, path = "/operator/plugins", tag = "plugins", responses((status = 200, body = [PluginBody])))]
 async fn list(State(state): State<HttpState>) -> Answer<Vec<PluginBody>> {
     let views = state.plugins().list().await?;
-    Ok(Json(views.into_iter().map(|view| PluginBody::new(&state, view, Vec::new())).collect()))
+    Ok(Json(views.into_iter().map(|view| PluginBody::new(&state, view, None, Vec::new())).collect()))
 }
 
 #[derive(Debug, Deserialize, ToSchema)]
@@ -150,7 +156,7 @@ async fn install(State(state): State<HttpState>, Body(body): Body<InstallBody>) 
         return Err(ApiError::invalid("path", "must be an absolute path on the host's own disk"));
     }
     let installed = state.plugins().install(path).await?;
-    Ok(Json(PluginBody::new(&state, installed.view, installed.warnings)))
+    Ok(Json(PluginBody::new(&state, installed.view, Some(installed.diff), installed.warnings)))
 }
 
 /// One plugin.
@@ -160,7 +166,7 @@ async fn install(State(state): State<HttpState>, Body(body): Body<InstallBody>) 
 )]
 pub(super) async fn show(State(state): State<HttpState>, Id(plugin): Id<PluginId>) -> Answer<PluginBody> {
     let view = state.plugins().show(&plugin).await?;
-    Ok(Json(PluginBody::new(&state, view, Vec::new())))
+    Ok(Json(PluginBody::new(&state, view, None, Vec::new())))
 }
 
 /// Lets a plugin take calls; loads it anew when it had failed.

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::support::Berth;
+use crate::support::{Berth, tidy};
 
 #[tokio::test]
 async fn an_upgrade_waits_for_consent_unless_it_comes_with_it() {
@@ -10,8 +10,12 @@ async fn an_upgrade_waits_for_consent_unless_it_comes_with_it() {
     let upgrade = async |body| berth.post("/operator/plugins/notes/upgrade", body).await;
 
     let waiting = upgrade(json!({ "path": "/srv/notes" })).await.ok();
-    assert_eq!((&waiting["outcome"], &waiting["more"]), (&json!("waiting"), &json!(["new: endpoint"])));
-    assert_eq!(upgrade(json!({ "path": "/srv/notes", "accept": true })).await.ok()["outcome"], "active");
+    assert_eq!(waiting["outcome"], "waiting");
+    assert_eq!(waiting["more"], json!(["new: endpoint", "no longer files (guest /)"]));
+    insta::assert_snapshot!("capability_diff", tidy(&waiting["diff"]));
+    let agreed = upgrade(json!({ "path": "/srv/notes", "accept": true })).await.ok();
+    assert_eq!((&agreed["outcome"], &agreed["more"]), (&json!("active"), &json!([])));
+    assert_eq!(agreed["diff"], waiting["diff"]);
     assert_eq!(upgrade(json!({ "accept": true })).await.ok()["generation"], 2);
     upgrade(json!({ "decline": true })).await.refuses(409, "PLUGIN_NOTHING_WAITS");
 

@@ -9,8 +9,8 @@ use berth_core::port::clock::Clock;
 use berth_core::port::store::AuditFilter;
 use berth_core::port::target::{PluginTarget, ToolCall};
 use berth_http::{
-    AdminError, Installed, NewGrant, PluginAdmin, PluginHealth, PluginLogLine, PluginView, Suggestion,
-    Upgraded, Wish,
+    AdminError, CapabilityDiff, DiffEntry, Extent, Installed, NewGrant, PluginAdmin, PluginHealth,
+    PluginLogLine, PluginView, Suggestion, Upgraded, Wish,
 };
 use berth_model::audit::AuditRow;
 use berth_model::generation::{Generation, GenerationState, Origin, Provenance};
@@ -78,7 +78,7 @@ impl Shelf {
             plugin,
             wishes: vec![wish],
             grants,
-            waiting: vec![],
+            waiting: None,
         }
     }
 
@@ -86,6 +86,29 @@ impl Shelf {
         let mut plugins = self.plugins.lock().unwrap();
         plugins.iter_mut().find(|plugin| plugin.id == *id).ok_or_else(|| unknown(id))?.status = status;
         Ok(())
+    }
+}
+
+/// What a version asks for beyond another.
+pub fn more() -> CapabilityDiff {
+    let entry = |capability: &str, before, after, line: &str| DiffEntry {
+        capability: capability.to_owned(),
+        before,
+        after,
+        required: true,
+        reason: "to help".to_owned(),
+        line: line.to_owned(),
+    };
+    let extent = |scope| Extent { scope, limit: json!({ "per_minute": 6 }) };
+    CapabilityDiff {
+        added: vec![entry("endpoint", None, Some(extent(json!({}))), "new: endpoint")],
+        removed: vec![entry(
+            "files",
+            Some(extent(json!({ "guest": "/" }))),
+            None,
+            "no longer files (guest /)",
+        )],
+        ..CapabilityDiff::default()
     }
 }
 
@@ -147,7 +170,8 @@ impl PluginAdmin for Shelf {
             updated_at: now,
         };
         self.plugins.lock().unwrap().push(plugin.clone());
-        Ok(Installed { view: self.view(plugin), warnings: vec!["it has no tools".to_owned()] })
+        let warnings = vec!["it has no tools".to_owned()];
+        Ok(Installed { view: self.view(plugin), diff: more(), warnings })
     }
 
     async fn list(&self) -> Result<Vec<PluginView>, AdminError> {
@@ -170,7 +194,7 @@ impl PluginAdmin for Shelf {
             generation: 2,
             version: "0.2.0".to_owned(),
             outcome: if agreed { "active" } else { "waiting" },
-            more: if agreed { vec![] } else { vec!["new: endpoint".to_owned()] },
+            diff: Some(more()),
             warnings: vec![],
         })
     }

@@ -12,6 +12,7 @@ mod round_trip;
 mod rules;
 mod secrets;
 mod sqlite;
+mod waiting;
 
 use fixture::Fixture;
 
@@ -50,6 +51,7 @@ stories! {
     rules::a_transaction_that_is_dropped_leaves_nothing,
     rules::a_final_operation_is_never_overwritten,
     rules::an_approval_is_decided_once,
+    waiting::a_call_that_waits_is_kept_until_it_is_over,
     rules::a_snapshot_disables_what_it_does_not_list,
     rules::readers_see_what_is_committed_while_a_writer_is_at_work,
     rules::a_database_of_a_newer_version_is_refused,

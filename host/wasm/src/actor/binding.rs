@@ -20,8 +20,8 @@ use super::sockets::{Allowed, SocketTable};
 use super::supervisor::{Supervisor, Verdict};
 use super::wire::SocketDialer;
 use super::wishes::{self, Description, Hook, Wishes};
-use crate::capability::Capability;
 use crate::capability::grants::{GrantView, allows};
+use crate::capability::{Capability, websocket};
 use crate::error::CallError;
 use crate::host::PluginHost;
 use crate::plugin::LoadedPlugin;
@@ -116,6 +116,11 @@ impl Grants {
 }
 
 impl Allowed for Grants {
+    fn frame_bytes(&self, url: &str) -> usize {
+        let limit = self.view().limit(Capability::Websocket, |scope| self.dialer.covers(scope, url));
+        websocket::frame_bytes(&limit)
+    }
+
     fn scopes(&self, url: &str) -> Vec<Value> {
         let view = self.view();
         let covers = |scope: &Value| self.dialer.covers(scope, url);

@@ -36,6 +36,8 @@ const BACK_OFF: Duration = Duration::from_secs(1);
 const LONGEST: Duration = Duration::from_secs(300);
 /// The code of a connection that broke off without a close.
 const ABNORMAL: u16 = 1006;
+/// The code of a frame that is too long.
+const TOO_BIG: u16 = 1009;
 /// The code of a policy that is not met.
 const POLICY: u16 = 1008;
 
@@ -43,6 +45,9 @@ const POLICY: u16 = 1008;
 pub(super) trait Allowed: Send + Sync {
     /// The scopes of the grants that cover it; none when nobody may open it.
     fn scopes(&self, url: &str) -> Vec<Value>;
+
+    /// The longest frame that may come from it, in bytes.
+    fn frame_bytes(&self, url: &str) -> usize;
 }
 
 /// The sockets of one channel.
@@ -194,10 +199,11 @@ impl Sockets for Arc<SocketTable> {
         self.parts.dialer.covers(scope, url)
     }
 
-    async fn connect(&self, request: ConnectRequest) -> Result<u64, CapabilityError> {
+    async fn connect(&self, request: ConnectRequest, most: usize) -> Result<u64, CapabilityError> {
+        let most = most.min(wishes::MAX_SOCKETS);
         let is_new = !self.open().values().any(|entry| entry.request.name == request.name);
-        if is_new && self.open().len() >= wishes::MAX_SOCKETS {
-            let message = format!("a channel has at most {} sockets", wishes::MAX_SOCKETS);
+        if is_new && self.open().len() >= most {
+            let message = format!("the channel has at most {most} sockets");
             return Err(CapabilityError::new("SOCKET_LIMIT", message));
         }
         Ok(self.spawn(request))
@@ -367,10 +373,14 @@ impl SocketTask {
                         let _closed = wire.writer.close(POLICY, "").await;
                         return (POLICY, "the grant is gone".to_owned(), true);
                     }
-                    if let Heard::Frame(frame) = heard
-                        && let Some(permit) = room.take()
-                    {
-                        permit.send(self.mail(frame));
+                    if let Heard::Frame(frame) = heard {
+                        if frame.len() > self.parts.allowed.frame_bytes(&self.request.url) {
+                            let _closed = wire.writer.close(TOO_BIG, "").await;
+                            return (TOO_BIG, "a frame was longer than its limit".to_owned(), false);
+                        }
+                        if let Some(permit) = room.take() {
+                            permit.send(self.mail(frame));
+                        }
                     }
                     continue;
                 }

@@ -8,8 +8,9 @@ use tokio_util::sync::CancellationToken;
 use super::authorize::Door;
 use super::state::{Call, Shared};
 use crate::capability::context::CallContext;
-use crate::capability::grants::{GrantSource, GrantView};
+use crate::capability::grants::{GrantSource, GrantView, until_refused};
 use crate::capability::services::Services;
+use crate::capability::throttle::Pass;
 use crate::capability::{Capability, CapabilityError};
 
 /// The authority of one call. Cheap to clone; it outlives no grant, because it keeps none.
@@ -58,6 +59,26 @@ impl Access {
 
     pub fn cancel(&self) -> &CancellationToken {
         &self.shared.cancel
+    }
+
+    /// Ends when a use that was allowed may not go on.
+    pub async fn until_refused(
+        &self,
+        capability: Capability,
+        wanted: &Value,
+        covers: impl Fn(&Value) -> bool,
+    ) {
+        until_refused(&*self.source, &*self.clock, capability, wanted, covers).await;
+    }
+
+    /// Counts a use that was authorized against its limit; it is at work until the pass is dropped.
+    pub fn throttled(
+        &self,
+        capability: Capability,
+        covers: impl Fn(&Value) -> bool,
+    ) -> Result<Pass, CapabilityError> {
+        let view = self.view();
+        self.services.throttle.enter(view.plugin(), capability, &view.limit(capability, covers))
     }
 
     /// Asks for one use, by the door that every host function takes.

@@ -12,9 +12,11 @@ use super::asking::Asking;
 use super::state::PluginState;
 use crate::capability::approvals::{Question, Reply};
 use crate::capability::context::CallContext;
-use crate::capability::grants::{Decision, GrantSource, GrantView};
+use crate::capability::grants::{Decision, GrantSource, GrantView, until_refused};
 use crate::capability::ledger::AuditEntry;
+use crate::capability::limit::Limit;
 use crate::capability::services::Services;
+use crate::capability::throttle::Pass;
 use crate::capability::{Capability, CapabilityError};
 
 /// Left for the host to park a call before its time is over.
@@ -55,6 +57,43 @@ impl PluginState {
         // The grants may have changed while a person was asked.
         self.check_folders();
         allowed
+    }
+
+    /// Counts a use that was authorized against its limit; it is at work until the pass is dropped.
+    pub fn throttled(
+        &mut self,
+        capability: Capability,
+        covers: impl Fn(&Value) -> bool,
+    ) -> Result<(Limit, Pass), CapabilityError> {
+        let view = self.grants();
+        let limit = view.limit(capability, covers);
+        let pass = self.services().throttle.enter(view.plugin(), capability, &limit)?;
+        Ok((limit, pass))
+    }
+
+    /// Does `work`, a use that was authorized, until it is done, the call is cancelled, or the grant is taken back: then
+    /// it ends there and then, with a denial.
+    pub async fn while_granted<T>(
+        &mut self,
+        capability: Capability,
+        wanted: Value,
+        covers: impl Fn(&Value) -> bool + Send + Sync,
+        work: impl Future<Output = Result<T, CapabilityError>> + Send,
+    ) -> Result<T, CapabilityError> {
+        let cancel = self.cancel().clone();
+        let (source, clock) = self.authority();
+        tokio::select! {
+            biased;
+            () = cancel.cancelled() => return Err(CapabilityError::cancelled()),
+            done = work => return done,
+            () = until_refused(&*source, &*clock, capability, &wanted, &covers) => {}
+        }
+        self.authorize(capability, wanted.clone(), covers).await?;
+        // It was granted anew, and what was at work has ended all the same.
+        Err(self
+            .grants()
+            .refusal(capability, &wanted, "its grant was taken back meanwhile: try again")
+            .into())
     }
 }
 

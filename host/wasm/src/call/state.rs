@@ -211,6 +211,11 @@ impl PluginState {
         }
     }
 
+    /// Who says what counts, and when.
+    pub(crate) fn authority(&self) -> (Arc<dyn GrantSource>, Arc<dyn berth_core::port::clock::Clock>) {
+        (self.call.source.clone(), self.call.clock.clone())
+    }
+
     /// Asks for uses where the store is out of reach.
     pub fn access(&self) -> Access {
         Access::new(&self.call, &self.shared)

@@ -12,9 +12,9 @@ use super::grants::Request;
 pub struct DiffEntry {
     pub capability: String,
     /// What was asked for before; null of what is new.
-    pub before: Value,
+    pub before: Option<Extent>,
     /// What is asked for now; null of what is gone.
-    pub after: Value,
+    pub after: Option<Extent>,
     pub required: bool,
     pub reason: String,
     /// The difference in plain words.
@@ -36,6 +36,20 @@ impl PublisherChange {
             Some(after) => format!("another publisher: signed by {after}, was {}", self.before),
             None => format!("no publisher: signed by nobody, was {}", self.before),
         }
+    }
+}
+
+/// How far a wish reaches.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Extent {
+    pub scope: Value,
+    pub limit: Value,
+}
+
+impl Extent {
+    fn of(wish: &Request) -> Self {
+        let limit = wish.limit.iter().map(|(name, bound)| (name.to_owned(), Value::from(bound))).collect();
+        Self { scope: wish.scope.clone(), limit: Value::Object(limit) }
     }
 }
 
@@ -103,8 +117,8 @@ pub fn compare(old: &[Request], new: &[Request]) -> CapabilityDiff {
     for (gone, _) in old.iter().zip(&met).filter(|(_, met)| !**met) {
         diff.removed.push(DiffEntry {
             capability: gone.capability.as_str().to_owned(),
-            before: gone.scope.clone(),
-            after: Value::Null,
+            before: Some(Extent::of(gone)),
+            after: None,
             required: gone.required,
             reason: gone.reason.clone(),
             line: format!("no longer {}", words(gone)),
@@ -122,8 +136,8 @@ fn covers(outer: &Request, inner: &Request) -> bool {
 fn entry(before: Option<&Request>, after: &Request, line: String) -> DiffEntry {
     DiffEntry {
         capability: after.capability.as_str().to_owned(),
-        before: before.map_or(Value::Null, |before| before.scope.clone()),
-        after: after.scope.clone(),
+        before: before.map(Extent::of),
+        after: Some(Extent::of(after)),
         required: after.required,
         reason: after.reason.clone(),
         line,
@@ -213,7 +227,10 @@ mod tests {
         assert!(compare(&[limited(10)], &[limited(11)]).is_wider());
         assert!(compare(&[limited(10)], &[http(&["https://a.b"])]).is_wider());
         assert!(!compare(&[limited(10)], &[limited(9)]).is_wider());
-        assert_eq!(compare(&[limited(10)], &[limited(9)]).narrowed.len(), 1);
+        let narrowed = compare(&[limited(10)], &[limited(9)]).narrowed;
+        let limits: Vec<_> =
+            [&narrowed[0].before, &narrowed[0].after].map(|side| side.as_ref().unwrap().limit.clone()).into();
+        assert_eq!(limits, [json!({ "per_minute": 10 }), json!({ "per_minute": 9 })]);
     }
 
     #[test]

@@ -5,17 +5,20 @@
 
 pub mod compile;
 pub mod policy;
+mod until;
 
 use std::sync::Arc;
 
 use berth_model::plugin::GrantMode;
 use berth_model::{GrantId, Timestamp};
 use serde_json::{Value, json};
+use tokio::sync::watch;
 
 use super::limit::Limit;
 use super::{Capability, CapabilityError};
 pub use compile::Subject;
 pub use policy::{Ceiling, Permission, Uses};
+pub use until::until_refused;
 
 /// A wish of the manifest.
 #[derive(Debug, Clone, PartialEq)]
@@ -78,6 +81,11 @@ pub trait GrantSource: Send + Sync {
 
     /// The view of the current generation.
     fn view(&self) -> Arc<GrantView>;
+
+    /// Tells of each change of grants; `None` where none changes.
+    fn changes(&self) -> Option<watch::Receiver<()>> {
+        None
+    }
 }
 
 /// A view that never changes.

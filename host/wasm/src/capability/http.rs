@@ -114,6 +114,12 @@ impl Authority for GrantAuthority {
         Ok(Permit::new(covering(&self.access.view(), method, target)))
     }
 
+    async fn until_refused(&self, wanted: Use<'_>) {
+        let Use { method, target } = wanted;
+        let scope = self::wanted(method, target);
+        self.access.until_refused(Capability::Http, &scope, |scope| covers(scope, method, target)).await;
+    }
+
     fn still_allows(&self, wanted: Use<'_>) -> bool {
         let Use { method, target } = wanted;
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);

@@ -5,6 +5,7 @@ use berth_model::{PluginId, WorkspaceId};
 use serde_json::{Value, json};
 
 use super::CapabilityError;
+use super::limit::Limit;
 
 /// The bucket of a guest that names none.
 pub const DEFAULT_BUCKET: &str = "default";
@@ -32,12 +33,32 @@ impl Default for Quota {
     }
 }
 
+impl Quota {
+    /// The bounds `max_keys`, `max_bytes` and `max_value_bytes` of a grant; what is not named is not bounded.
+    pub fn of(limit: &Limit) -> Self {
+        let bound = |name| limit.get(name).unwrap_or(u64::MAX);
+        Self { pairs: bound("max_keys"), bytes: bound("max_bytes"), value_bytes: bound("max_value_bytes") }
+    }
+
+    /// The smaller of each bound.
+    #[must_use]
+    pub fn both(self, other: Self) -> Self {
+        Self {
+            pairs: self.pairs.min(other.pairs),
+            bytes: self.bytes.min(other.bytes),
+            value_bytes: self.value_bytes.min(other.value_bytes),
+        }
+    }
+}
+
 /// A bucket of one plugin in one workspace.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Place {
     pub plugin: PluginId,
     pub workspace: WorkspaceId,
     pub bucket: String,
+    /// What its grant bounds; the host's own quota bounds it as well.
+    pub quota: Quota,
 }
 
 /// Where a list of keys goes on.

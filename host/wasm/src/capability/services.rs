@@ -12,6 +12,7 @@ use super::inbound::{Inbox, NoInbox};
 use super::keyvalue::{KeyvalueStore, NoKeyvalue};
 use super::ledger::{Ledger, NoLedger};
 use super::process::{NoPrograms, ProgramRunner};
+use super::throttle::Throttle;
 use super::websocket::{NoSockets, Sockets};
 
 /// The ports of the capabilities. Cheap to clone; a test puts a fake in the place of one.
@@ -27,6 +28,8 @@ pub struct Services {
     pub inbox: Arc<dyn Inbox>,
     pub sockets: Arc<dyn Sockets>,
     pub programs: Arc<dyn ProgramRunner>,
+    /// Counts the uses that have a limit.
+    pub throttle: Arc<Throttle>,
 }
 
 impl Services {
@@ -43,6 +46,7 @@ impl Services {
             inbox: Arc::new(NoInbox),
             sockets: Arc::new(NoSockets),
             programs: Arc::new(NoPrograms),
+            throttle: Arc::default(),
         }
     }
 

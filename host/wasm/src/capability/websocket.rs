@@ -5,6 +5,7 @@ use serde_json::Value;
 
 use super::CapabilityError;
 use super::inbound::no_channel;
+use super::limit::Limit;
 
 /// The longest frame in either direction.
 pub const FRAME_BYTES: usize = 1 << 20;
@@ -52,8 +53,8 @@ pub trait Sockets: Send + Sync {
     /// Whether a scope of a manifest or grant covers the address.
     fn covers(&self, scope: &Value, url: &str) -> bool;
 
-    /// Opens a socket in the background; answers with its id.
-    async fn connect(&self, request: ConnectRequest) -> Result<u64, CapabilityError>;
+    /// Opens a socket in the background; answers with its id. Fails with `SOCKET_LIMIT` beyond `most` of them.
+    async fn connect(&self, request: ConnectRequest, most: usize) -> Result<u64, CapabilityError>;
 
     /// Where the socket leads, for the check of the grant; fails with `SOCKET_UNKNOWN`.
     fn address(&self, socket: u64) -> Result<String, CapabilityError>;
@@ -75,7 +76,7 @@ impl Sockets for NoSockets {
         true
     }
 
-    async fn connect(&self, _: ConnectRequest) -> Result<u64, CapabilityError> {
+    async fn connect(&self, _: ConnectRequest, _: usize) -> Result<u64, CapabilityError> {
         Err(no_channel())
     }
 
@@ -143,11 +144,17 @@ pub fn check(request: &ConnectRequest) -> Result<(), CapabilityError> {
     Ok(())
 }
 
-/// A frame of a guest, when it may be sent.
-pub fn frame(is_text: bool, data: Vec<u8>) -> Result<Frame, CapabilityError> {
+/// The bound of frames, in bytes.
+pub fn frame_bytes(limit: &Limit) -> usize {
+    limit.get("max_frame_bytes").and_then(|most| usize::try_from(most).ok()).unwrap_or(FRAME_BYTES)
+}
+
+/// A frame of a guest of at most `most` bytes, when it may be sent.
+pub fn frame(is_text: bool, data: Vec<u8>, most: usize) -> Result<Frame, CapabilityError> {
     let refuse = |message: String| CapabilityError::new("INVALID_ARGUMENTS", message);
-    if data.len() > FRAME_BYTES {
-        return Err(refuse(format!("a frame has at most {FRAME_BYTES} bytes")));
+    let most = most.min(FRAME_BYTES);
+    if data.len() > most {
+        return Err(refuse(format!("a frame has at most {most} bytes")));
     }
     if !is_text {
         return Ok(Frame::Binary(data));

@@ -16,7 +16,7 @@ use crate::capability::approvals::{ApprovalDesk, OwnQuestion, Question, Reply};
 use crate::capability::context::CallContext;
 use crate::capability::{Capability, CapabilityError};
 
-/// Hears the answers to the questions of plugins, and hands them to the plugins.
+/// Hears that a question of a plugin has its answer, which lies among the events of its channel by then.
 pub trait AnswerListener: Send + Sync {
     /// Called once for each question. Must not wait.
     fn answered(&self, answer: ApprovalAnswered);

@@ -39,6 +39,8 @@ pub struct Installed {
     pub generation: i64,
     /// Of the package.
     pub version: String,
+    /// What the package asks for beyond the one that was in place, or at all.
+    pub diff: CapabilityDiff,
     pub outcome: Outcome,
 }
 
@@ -50,7 +52,7 @@ pub enum Outcome {
     /// It was there already, and takes calls.
     Unchanged,
     /// It asks for more than the one in place, which serves on.
-    Waiting(CapabilityDiff),
+    Waiting,
 }
 
 impl PluginHost {
@@ -220,33 +222,35 @@ impl PluginHost {
         self.advance(generation, GenerationEvent::Inspected).await?;
 
         self.watch(Step::Compare).await?;
-        if let Some(there) = there {
-            // One that an older version of the host took and this one cannot read asked for nothing that counts.
-            let before = self
-                .manifest_of(&there.manifest, &there.digest)
-                .map(|manifest| manifest.requests)
-                .unwrap_or_default();
-            let diff = CapabilityDiff { publisher, ..compare(&before, &manifest.requests) };
-            if assent == Assent::Wanted && diff.is_wider() {
-                self.hold(generation).await?;
-                tracing::info!(
-                    plugin.id = %generation.plugin, generation = generation.number,
-                    "an upgrade asks for more and waits for consent"
-                );
-                return Ok(Installed {
-                    plugin: there.clone(),
-                    tools: inspection.tools.clone(),
-                    inspection,
-                    generation: generation.number,
-                    version: generation.version.clone(),
-                    outcome: Outcome::Waiting(diff),
-                });
-            }
+        let diff = CapabilityDiff { publisher, ..self.diff_to(there, &manifest) };
+        if let Some(there) = there.filter(|_| assent == Assent::Wanted && diff.is_wider()) {
+            self.hold(generation).await?;
+            tracing::info!(
+                plugin.id = %generation.plugin, generation = generation.number,
+                "an upgrade asks for more and waits for consent"
+            );
+            return Ok(Installed {
+                plugin: there.clone(),
+                tools: inspection.tools.clone(),
+                inspection,
+                generation: generation.number,
+                version: generation.version.clone(),
+                diff,
+                outcome: Outcome::Waiting,
+            });
         }
         let (plugin, tools) = self.finish(generation, manifest, None).await?;
         inspection.warnings.extend(self.parts.services.config.values(plugin.id.as_str()).err());
         let (number, version) = (generation.number, generation.version.clone());
-        Ok(Installed { plugin, inspection, tools, generation: number, version, outcome: Outcome::Active })
+        Ok(Installed {
+            plugin,
+            inspection,
+            tools,
+            generation: number,
+            version,
+            diff,
+            outcome: Outcome::Active,
+        })
     }
 
     /// Compiles a generation whose component is kept, asks it for its tools and lets new calls go to it.
@@ -285,6 +289,16 @@ impl PluginHost {
         Ok((plugin, tools))
     }
 
+    /// What a manifest asks for beyond the version in place; all of it when there is none.
+    fn diff_to(&self, there: Option<&Plugin>, manifest: &Manifest) -> CapabilityDiff {
+        // One that an older version of the host took and this one cannot read asked for nothing that counts.
+        let before = there
+            .and_then(|there| self.manifest_of(&there.manifest, &there.digest).ok())
+            .map(|manifest| manifest.requests)
+            .unwrap_or_default();
+        compare(&before, &manifest.requests)
+    }
+
     async fn accepted(&self, mut waiting: Generation) -> Result<Installed, HostError> {
         let manifest = Arc::new(self.manifest_of(&waiting.manifest, &waiting.digest)?);
         let schema_file = package::schema_path(&self.parts.folder, &waiting.manifest, &waiting.digest);
@@ -295,9 +309,11 @@ impl PluginHost {
         let package = Package { config_schema, ..Package::new(waiting.manifest.clone(), component) };
         let made = async {
             let (_, inspection) = self.inspect(package).await?;
+            let there = self.row(&waiting.plugin).await?;
+            let diff = self.diff_to(Some(&there), &manifest);
             let (plugin, tools) = self.finish(&mut waiting, manifest, None).await?;
             let (generation, version) = (waiting.number, waiting.version.clone());
-            Ok(Installed { plugin, inspection, tools, generation, version, outcome: Outcome::Active })
+            Ok(Installed { plugin, inspection, tools, generation, version, diff, outcome: Outcome::Active })
         };
         let made = made.await;
         if let Err(error) = &made {
@@ -325,6 +341,7 @@ impl PluginHost {
             tools: serde_json::from_value(plugin.tools.clone())?,
             generation: same.number,
             version: same.version.clone(),
+            diff: CapabilityDiff::default(),
             outcome: Outcome::Unchanged,
         })
     }

@@ -28,7 +28,8 @@ impl StoredKeyvalue {
         key: &str,
         value: &[u8],
     ) -> Result<(), KeyvalueError> {
-        let limit = self.quota.value_bytes;
+        let quota = self.quota.both(place.quota);
+        let limit = quota.value_bytes;
         if u64::try_from(value.len()).unwrap_or(u64::MAX) > limit {
             return Err(KeyvalueError::ValueTooLarge { bytes: value.len(), limit });
         }
@@ -38,20 +39,20 @@ impl StoredKeyvalue {
             .put_keyvalue(&space, &place.bucket, key, value, self.clock.now())
             .await
             .map_err(unavailable)?;
-        self.check(before, after)
+        check(quota, before, after)
     }
+}
 
-    /// A space that an operator has made smaller since may still shrink.
-    fn check(&self, before: KeyvalueUsage, after: KeyvalueUsage) -> Result<(), KeyvalueError> {
-        let above = |was: i64, is: i64, limit: u64| is > was && u64::try_from(is).unwrap_or(0) > limit;
-        if above(before.pairs, after.pairs, self.quota.pairs) {
-            return Err(KeyvalueError::Quota { what: "pairs", limit: self.quota.pairs });
-        }
-        if above(before.bytes, after.bytes, self.quota.bytes) {
-            return Err(KeyvalueError::Quota { what: "bytes", limit: self.quota.bytes });
-        }
-        Ok(())
+/// A space that an operator has made smaller since may still shrink.
+fn check(quota: Quota, before: KeyvalueUsage, after: KeyvalueUsage) -> Result<(), KeyvalueError> {
+    let above = |was: i64, is: i64, limit: u64| is > was && u64::try_from(is).unwrap_or(0) > limit;
+    if above(before.pairs, after.pairs, quota.pairs) {
+        return Err(KeyvalueError::Quota { what: "pairs", limit: quota.pairs });
     }
+    if above(before.bytes, after.bytes, quota.bytes) {
+        return Err(KeyvalueError::Quota { what: "bytes", limit: quota.bytes });
+    }
+    Ok(())
 }
 
 fn space(place: &Place) -> KeyvalueSpace {

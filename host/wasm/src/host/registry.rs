@@ -7,6 +7,7 @@ use std::sync::{Arc, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use berth_core::port::clock::Clock;
 use berth_model::plugin::{Consent, Grant};
 use berth_model::{GrantId, OperationId, Origin, PluginId, RunId, WorkspaceId};
+use tokio::sync::watch;
 
 use super::shelf::Shelf;
 use crate::capability::grants::{Ceiling, GrantSource, GrantView, Subject, policy};
@@ -163,6 +164,10 @@ impl GrantSource for LiveGrants {
 
     fn view(&self) -> Arc<GrantView> {
         self.registry.view(self)
+    }
+
+    fn changes(&self) -> Option<watch::Receiver<()>> {
+        Some(self.registry.shelf.changes())
     }
 }
 

@@ -1,7 +1,7 @@
 //! A Core with the plugin engine behind it, for stories in which a person answers.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -17,6 +17,7 @@ use berth_testkit::{CountedIds, NoEndpoints, SteppedClock};
 use berth_wasm::capability::CapabilityError;
 use berth_wasm::capability::context::CallContext;
 use berth_wasm::capability::endpoint::{EndpointCaller, EndpointInfo};
+use berth_wasm::capability::process::{ProgramRunner, Ran, Run};
 use berth_wasm::capability::services::Services;
 use berth_wasm::{EngineConfig, HostParts, PluginEngine, PluginHost};
 use serde_json::{Value, json};
@@ -60,6 +61,40 @@ impl EndpointCaller for Pi {
     }
 }
 
+/// Programs of no machine: `wait` goes on when it is let, every other ends at once.
+pub struct Programs {
+    runs: Mutex<Vec<Run>>,
+    ended: AtomicUsize,
+    pub at_work: Semaphore,
+    pub go_on: Semaphore,
+}
+
+impl Programs {
+    /// What was to be run, in order.
+    pub fn given(&self) -> Vec<Run> {
+        self.runs.lock().unwrap().clone()
+    }
+
+    /// Whether somebody gave up on a program.
+    pub fn was_dropped(&self) -> bool {
+        self.ended.load(Ordering::Relaxed) < self.given().len()
+    }
+}
+
+#[async_trait]
+impl ProgramRunner for Programs {
+    async fn run(&self, run: Run, _: &CancellationToken) -> Result<Ran, CapabilityError> {
+        let waits = run.program == "wait";
+        self.runs.lock().unwrap().push(run);
+        if waits {
+            self.at_work.add_permits(1);
+            self.go_on.acquire().await.unwrap().forget();
+        }
+        self.ended.fetch_add(1, Ordering::Relaxed);
+        Ok(Ran { exit: 0, stdout: Vec::new(), stderr: Vec::new(), truncated: false })
+    }
+}
+
 struct Mute;
 
 #[async_trait]
@@ -74,6 +109,7 @@ impl Model for Mute {
 }
 
 pub struct World {
+    pub programs: Arc<Programs>,
     pub core: Core,
     pub host: Arc<PluginHost>,
     pub store: Arc<berth_store::SqlStore>,
@@ -101,13 +137,19 @@ impl World {
             at_the_gate: Semaphore::new(0),
             gate: Semaphore::new(0),
         });
+        let programs = Arc::new(Programs {
+            runs: Mutex::default(),
+            ended: AtomicUsize::new(0),
+            at_work: Semaphore::new(0),
+            go_on: Semaphore::new(0),
+        });
         let host = PluginHost::new(HostParts {
             engine: PluginEngine::new(EngineConfig { clock: clock.clone(), ..super::config() }).unwrap(),
             store: store.clone(),
             clock: clock.clone(),
             ids: ids.clone(),
             folder: folder.path().to_owned(),
-            services: Services::none().with_endpoints(pi.clone()),
+            services: Services::none().with_endpoints(pi.clone()).with_programs(programs.clone()),
         });
         host.boot().await.unwrap();
         let ports = Ports {
@@ -120,7 +162,7 @@ impl World {
         };
         let core = Core::start(ports, CoreConfig::default()).await.unwrap();
         host.attach(core.clone());
-        Self { core, host, store, clock, pi, _folder: folder }
+        Self { programs, core, host, store, clock, pi, _folder: folder }
     }
 
     pub async fn grant(&self, mode: GrantMode, more: impl FnOnce(NewGrant) -> NewGrant) -> Grant {

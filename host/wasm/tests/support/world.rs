@@ -13,9 +13,11 @@ use berth_core::port::model::{
 };
 use berth_core::port::store::Store;
 use berth_core::{Core, CoreConfig, Ports};
+use berth_model::approval::{Approval, ApprovalAnswer, ApprovalStatus};
 use berth_model::channel::ChannelEvent;
 use berth_model::delivery::Delivery;
-use berth_model::{EndpointId, GrantId, PluginId, Timestamp};
+use berth_model::plugin::NewGrant;
+use berth_model::{ActorId, EndpointId, GrantId, PluginId, Timestamp};
 use berth_store::{DatabaseUrl, SqlStore};
 use berth_testkit::{CountedIds, NoEndpoints};
 use berth_wasm::actor::wire::{DialError, Heard, Wire, WireReader, WireWriter};
@@ -53,6 +55,10 @@ scope = { hosts = ["wss://chat.example"] }
 name = "endpoint"
 required = false
 reason = "to be held up"
+[[capability]]
+name = "approval"
+required = false
+reason = "to ask the owner"
 "#;
 
 /// Time that goes on when a story says so.
@@ -341,6 +347,11 @@ impl World {
         self.host.grant(new_grant(plugin, capability, scope, mode)).await.unwrap().id
     }
 
+    pub async fn grant_within(&self, plugin: &str, capability: &str, scope: Value, limit: Value) {
+        let new = new_grant(plugin, capability, scope, berth_model::plugin::GrantMode::Allow);
+        self.host.grant(NewGrant { limit, ..new }).await.unwrap();
+    }
+
     pub fn view(&self, plugin: &str) -> Option<ChannelView> {
         self.channels.view(&PluginId::new(plugin).unwrap())
     }
@@ -365,6 +376,14 @@ impl World {
         let answer = self.post("channel", body).await.unwrap();
         assert_eq!(answer.status, 200, "{}", String::from_utf8_lossy(&answer.body));
         serde_json::from_slice(&answer.body).unwrap()
+    }
+
+    /// The code of a request that does not.
+    pub async fn refused(&self, body: Value) -> String {
+        let answer = self.post("channel", body).await.unwrap();
+        let told: Value = serde_json::from_slice(&answer.body).unwrap();
+        assert_eq!(answer.status, 500, "{told}");
+        told["code"].as_str().unwrap().to_owned()
     }
 
     /// A person writes.
@@ -473,6 +492,16 @@ impl World {
         .await;
     }
 
+    /// What the owner is asked.
+    pub async fn questions(&self) -> Vec<Approval> {
+        self.core.list_approvals(Some(ApprovalStatus::Pending)).await.unwrap()
+    }
+
+    pub async fn answers(&self, question: &Approval, answer: ApprovalAnswer) {
+        let owner = ActorId::fixed("user:self");
+        self.core.answer_approval(question.id, &owner, answer, "go ahead".to_owned()).await.unwrap();
+    }
+
     pub async fn events(&self, plugin: &str) -> Vec<ChannelEvent> {
         self.channels.events(&PluginId::new(plugin).unwrap()).await.unwrap()
     }
@@ -516,6 +545,9 @@ async fn launch(
         endpoints: Arc::new(ChannelLink { others: Arc::new(NoEndpoints), channels: channels.clone() }),
     };
     let core = Core::start(ports, CoreConfig::default()).await.unwrap();
+    host.attach(core.clone());
+    host.listen_for_answers(channels.clone());
     channels.start(core.clone());
+    core.go_on();
     (host, channels, core)
 }

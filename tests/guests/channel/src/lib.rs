@@ -11,7 +11,7 @@ use berth_plugin::channel::{
     Address, Binding, Channel, Delivery, Description, Event, Occurrence, PartOutcome, Reach, SentPart,
     SocketWish, TimerWish, WebhookRequest, WebhookResponse, WebhookWish, Wishes,
 };
-use berth_plugin::{Error, Value, call, capabilities, endpoints, export_channel, json};
+use berth_plugin::{Error, Value, approval, call, capabilities, endpoints, export_channel, json};
 
 struct Obedient;
 
@@ -110,7 +110,9 @@ impl Channel for Obedient {
                 format!("closed {} {} {}", state.name, state.code, state.reason)
             }
             Occurrence::SocketWanted(name) => format!("wanted {name}"),
-            Occurrence::ApprovalAnswered(answer) => format!("answered {}", answer.approved),
+            Occurrence::ApprovalAnswered(answer) => {
+                format!("answered {} {} {}", answer.pending_id, answer.approved, answer.reason)
+            }
             Occurrence::Other(what) => what,
         };
         message(&event.id, "provider", &text, false).map(|_| ())
@@ -185,6 +187,7 @@ fn obey(body: &Value) -> Result<Done, Error> {
             websocket::send(socket, true, text("text").as_bytes())?;
             json!({ "sent": true })
         }
+        Some("question") => json!({ "pending": approval::ask(&text("title"), "external_write", "")? }),
         Some("close") => {
             websocket::close(body["socket"].as_u64().unwrap_or_default(), 1000, "done")?;
             json!({ "closed": true })

@@ -17,6 +17,8 @@ impl Tool for Waiter {
                 schema,
             )
             .risk("external"),
+            ToolSpec::new("ask_on", "Calls `rpi.read` until that fails: how often, and why.", schema)
+                .risk("external"),
             ToolSpec::new(
                 "ask_and_read",
                 "Reads `path` where `twice` says so, calls `rpi.gate`, reads.",
@@ -43,6 +45,15 @@ impl Tool for Waiter {
                     endpoints::call("", tool, &json!({})).map_or_else(|error| error.code, |_| "ok".to_owned())
                 });
                 Ok(json!({ "first": ended[0], "second": ended[1] }))
+            }
+            "ask_on" => {
+                let mut calls = 0_u64;
+                loop {
+                    match endpoints::call("", "rpi.read", &json!({})) {
+                        Ok(_) => calls += 1,
+                        Err(error) => return Ok(json!({ "calls": calls, "code": error.code })),
+                    }
+                }
             }
             "ask_and_read" => {
                 let path = input["path"].as_str().unwrap_or_default();

@@ -37,10 +37,13 @@ pub async fn run(global: &Global, client: &Client, path: &Path) -> Result<(), Fa
         return Ok(());
     }
     if !items(&plugin["waiting"]).is_empty() {
-        super::life::waits(&text(&plugin, "plugin_id"), &plugin["waiting"]);
+        super::life::waits(&text(&plugin, "plugin_id"), &plugin["diff"]);
         return Ok(());
     }
     output::line(&format!("installed {} {}", text(&plugin, "plugin_id"), text(&plugin, "version")));
+    if ["widened", "narrowed", "removed"].iter().any(|kind| !items(&plugin["diff"][kind]).is_empty()) {
+        super::life::changes(&plugin["diff"]);
+    }
     show::tools(&plugin);
     show::wishes(&plugin);
     for warning in items(&plugin["warnings"]) {

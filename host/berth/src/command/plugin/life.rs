@@ -62,23 +62,46 @@ pub async fn upgrade(global: &Global, client: &Client, options: Upgrade) -> Resu
         "declined" => format!("{id} {version} is declined"),
         _ => format!("{id} {version} is in place"),
     });
-    waits(&id, &done["more"]);
+    if text(&done, "outcome") == "waiting" {
+        waits(&id, &done["diff"]);
+    } else {
+        changes(&done["diff"]);
+    }
     for warning in items(&done["warnings"]) {
         output::note(&output::one_line(&format!("warning: {}", warning.as_str().unwrap_or_default())));
     }
     Ok(())
 }
 
-/// What an upgrade asks for beyond the version in place, and how it is answered.
-pub fn waits(id: &str, more: &Value) {
-    if items(more).is_empty() {
+/// What an upgrade that waits for consent asks for beside the version in place, and how it is answered.
+pub fn waits(id: &str, diff: &Value) {
+    if diff.is_null() {
         return;
     }
-    output::line("an upgrade waits for consent; beyond the version in place it asks for");
-    for line in items(more) {
-        output::line(&output::one_line(&format!("  {}", line.as_str().unwrap_or_default())));
-    }
+    output::line("an upgrade waits for consent; beside the version in place it asks for");
+    lines(diff);
     output::line(&format!("    berth plugin upgrade {id} --accept"));
+    output::line(&format!("    berth plugin upgrade {id} --decline"));
+}
+
+/// What a version that is in place asks for beside the one before it.
+pub fn changes(diff: &Value) {
+    if CHANGES.iter().any(|kind| !items(&diff[kind]).is_empty()) {
+        output::line("beside the version before it asks for");
+        lines(diff);
+    }
+}
+
+/// What reaches further first; what stays the same is left out.
+const CHANGES: [&str; 4] = ["added", "widened", "narrowed", "removed"];
+
+fn lines(diff: &Value) {
+    for entry in CHANGES.iter().flat_map(|kind| items(&diff[kind])) {
+        let line = text(entry, "line");
+        let reason = text(entry, "reason");
+        let line = if reason.is_empty() { line } else { format!("{line}: {reason}") };
+        output::line(&output::one_line(&format!("  {line}")));
+    }
 }
 
 pub async fn rollback(global: &Global, client: &Client, options: Rollback) -> Result<(), Failure> {

@@ -50,7 +50,7 @@ pub async fn one(global: &Global, client: &Client, id: &str) -> Result<(), Failu
     tools(&plugin);
     wishes(&plugin);
     grants(&plugin);
-    super::life::waits(id, &plugin["waiting"]);
+    super::life::waits(id, &plugin["diff"]);
     Ok(())
 }
 

@@ -1,6 +1,7 @@
 //! The answer to an approval: who may give it, how far it reaches, and what it becomes.
 
 use berth_model::approval::{Approval, ApprovalAnswer, ApprovalStatus, ApprovalSubject};
+use berth_model::channel::{ChannelEvent, ChannelEventStatus};
 use berth_model::operation::{Operation, OperationStatus};
 use berth_model::plugin::{Grant, NewGrant};
 use berth_model::{ActorId, ApprovalId, GrantId, Origin};
@@ -12,6 +13,8 @@ use crate::core::lock;
 use crate::port::target::ApprovalAnswered;
 use crate::{Core, CoreError};
 
+/// The kind of the event that brings a channel the answer to its question.
+const ANSWERED: &str = "approval_answered";
 /// The longest reason that is kept, in characters.
 const MOST_REASON: usize = 1000;
 
@@ -150,7 +153,8 @@ impl Core {
         });
     }
 
-    /// Ends the operation that stands for a plugin's own question.
+    /// Ends the operation that stands for a plugin's own question. A channel finds the answer among its events, whatever
+    /// happens to the host.
     pub(super) async fn end_question(
         &self,
         tx: &mut dyn crate::port::store::Tx,
@@ -164,6 +168,27 @@ impl Core {
         };
         operation.result = json!({ "status": approval.status.as_str(), "reason": approval.reason });
         tx.update_operation(operation).await?;
+        if let Some(subject) = &approval.subject
+            && tx.lookup_channel(&subject.plugin).await?.is_some()
+        {
+            let now = self.now();
+            let event = ChannelEvent {
+                id: format!("cev_{}", approval.id.uuid().simple()),
+                plugin: subject.plugin.clone(),
+                kind: ANSWERED.to_owned(),
+                payload: json!({
+                    "kind": ANSWERED, "pending_id": approval.id.to_string(),
+                    "approved": approval.status == ApprovalStatus::Approved, "reason": approval.reason,
+                }),
+                status: ChannelEventStatus::Pending,
+                attempts: 0,
+                error: String::new(),
+                available_at: None,
+                created_at: now,
+                updated_at: now,
+            };
+            tx.upsert_channel_event(&event).await?;
+        }
         Ok(())
     }
 }

@@ -81,6 +81,10 @@ impl Core {
         operation.status = OperationStatus::WaitingApproval;
         tx.insert_approval(&approval).await?;
         tx.update_operation(&operation).await?;
+        let call = lock(&self.0.calls).get(&operation.id).cloned();
+        if let Some(call) = call {
+            tx.upsert_waiting_call(&call).await?;
+        }
         if let Some(run) = self.run_at_work(ask.run) {
             let mut run = run.lock().await;
             run.status = RunStatus::WaitingForApproval;
@@ -112,6 +116,7 @@ impl Core {
         cancel: &CancellationToken,
     ) -> Result<Approval, CoreError> {
         let approval = self.heard(id, wait, cancel).await?;
+        self.stops()?;
         if approval.status == ApprovalStatus::Pending && !cancel.is_cancelled() {
             return Ok(approval);
         }
@@ -159,6 +164,7 @@ impl Core {
         self.0.operations.tell(operation, "parked", "");
         let left = known.expires_at.since(self.now());
         self.heard(id, left, &ask.cancel).await?;
+        self.stops()?;
         let decision = self.settle_approval(id, ask.cancel.is_cancelled(), run).await?;
         Ok(match decision.status {
             ApprovalStatus::Approved => Ok(()),
@@ -172,7 +178,11 @@ impl Core {
         tx: &mut dyn crate::port::store::Tx,
         operation: &mut Operation,
     ) -> Result<(), CoreError> {
-        let Some(last) = lock(&self.0.asked).remove(&operation.id) else { return Ok(()) };
+        let last = lock(&self.0.asked).remove(&operation.id);
+        if last.or(operation.approval).is_some() {
+            tx.remove_waiting_call(operation.id).await?;
+        }
+        let Some(last) = last else { return Ok(()) };
         operation.approval.get_or_insert(last);
         for mut approval in tx.approvals_of_operation(operation.id).await? {
             if approval.status == ApprovalStatus::Pending {

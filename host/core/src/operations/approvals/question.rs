@@ -7,11 +7,12 @@ use berth_model::{
     WorkspaceId,
 };
 use serde_json::{Value, json};
-use tokio::sync::watch;
 
 use super::{expire, known_approval};
-use crate::core::lock;
 use crate::{Core, CoreError};
+
+/// Questions of one plugin that wait for their answers.
+const MOST_OPEN: usize = 16;
 
 /// What a plugin asks the owner.
 #[derive(Debug, Clone)]
@@ -29,7 +30,7 @@ pub struct PluginQuestion {
 
 impl Core {
     /// Stores the question and returns at once. The answer, or that nobody gave one in time, is told over
-    /// [`crate::port::target::PluginTarget::approval_answered`].
+    /// [`crate::port::target::PluginTarget::approval_answered`]. Fails with `approval_too_many` when 16 of the plugin wait.
     pub async fn ask_question(&self, question: PluginQuestion) -> Result<Approval, CoreError> {
         let now = self.now();
         let id = ApprovalId::from_uuid(self.uuid());
@@ -85,28 +86,24 @@ impl Core {
             decided_at: None,
         };
         let mut tx = self.0.store.write().await?;
+        let open = tx.list_approvals(Some(ApprovalStatus::Pending)).await?;
+        let is_own = |open: &&Approval| {
+            open.kind == approval.kind
+                && open.subject.as_ref().is_some_and(|subject| subject.plugin == question.plugin)
+        };
+        if open.iter().filter(is_own).count() >= MOST_OPEN {
+            let message = format!("{} has {MOST_OPEN} questions without an answer", question.plugin);
+            return Err(CoreError::Conflict { code: "approval_too_many", message });
+        }
         tx.insert_operation(&operation).await?;
         tx.insert_approval(&approval).await?;
         tx.commit().await?;
         self.0.operations.tell(&operation, "waiting_approval", "");
-        let (answer, mut answered) = watch::channel(false);
-        lock(&self.0.waiting).insert(id, answer);
-        let core = self.clone();
-        self.0.tasks.spawn(async move {
-            let wait = core.0.config.approval_wait;
-            let is_unanswered = tokio::select! {
-                _ = answered.wait_for(|answered| *answered) => false,
-                () = core.0.kill.cancelled() => false,
-                () = tokio::time::sleep(wait) => true,
-            };
-            if is_unanswered && let Err(error) = core.expire_question(id).await {
-                tracing::warn!(approval.id = %id, %error, "a question could not be ended");
-            }
-        });
+        self.watch_question(id, self.0.config.approval_wait);
         Ok(approval)
     }
 
-    async fn expire_question(&self, id: ApprovalId) -> Result<(), CoreError> {
+    pub(super) async fn expire_question(&self, id: ApprovalId) -> Result<(), CoreError> {
         let mut tx = self.0.store.write().await?;
         let mut approval = known_approval(&mut *tx, id).await?;
         expire(&mut approval, "nobody answered in time", self.now());

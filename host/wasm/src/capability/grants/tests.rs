@@ -235,6 +235,24 @@ fn a_stranger_runs_no_program_and_what_he_changes_needs_a_yes() {
 }
 
 #[test]
+fn a_ceiling_of_a_workspace_or_a_plugin_bounds_nothing_beside_it() {
+    let over = Ceiling::over_all(Permission::Denied);
+    for (ceiling, expected) in [
+        (Ceiling { workspace: Some(WorkspaceId::fixed("home")), ..over.clone() }, Permission::Denied),
+        (Ceiling { workspace: Some(WorkspaceId::fixed("work")), ..over.clone() }, Permission::Allowed),
+        (Ceiling { plugin: Some("pi".to_owned()), ..over.clone() }, Permission::Denied),
+        (Ceiling { plugin: Some("other".to_owned()), ..over.clone() }, Permission::Allowed),
+        (Ceiling { capability: Some(Capability::Endpoint), ..over.clone() }, Permission::Denied),
+        (Ceiling { capability: Some(Capability::Files), ..over.clone() }, Permission::Allowed),
+        (Ceiling { origin: Some(Origin::Schedule), ..over }, Permission::Allowed),
+    ] {
+        let mut world = World::new(vec![grant(GrantMode::Allow, json!({}))]);
+        world.ceilings = vec![ceiling.clone()];
+        assert_eq!(world.says(1), expected, "{ceiling:?}");
+    }
+}
+
+#[test]
 fn a_ceiling_that_asks_is_content_with_a_grant_that_was_asked_for() {
     let mut world = World::new(vec![grant(GrantMode::Allow, json!({}))]);
     world.ceilings = vec![Ceiling::over_all(Permission::Asked)];

@@ -21,7 +21,9 @@ impl PlacedSecrets {
     async fn find(&self, name: &str, origin: &Origin, place: &Place) -> Result<Secret, CapabilityError> {
         let name = secret::name(name)?;
         let to = origin.to_string();
-        self.ask(secret::wanted_placement(&name, &to, &place.to_string())).await?;
+        let wanted = secret::wanted_placement(&name, &to, &place.to_string());
+        self.ask(wanted.clone()).await?;
+        let _counted = self.0.throttled(Capability::Secret, |scope| secret::covers(scope, &wanted))?;
         let view = self.0.view();
         let asker = secret::asker(view.plugin(), self.0.context().workspace.as_ref());
         let found = Uses { desk: &self.0.services().secrets, asker }.find(&name).await?;

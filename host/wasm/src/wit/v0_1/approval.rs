@@ -27,6 +27,7 @@ impl PluginState {
     ) -> Result<String, CapabilityError> {
         let question = OwnQuestion::new(title, risk, details)?;
         self.authorize(Capability::Approval, WANTED.clone(), |_| true).await?;
+        let _counted = self.throttled(Capability::Approval, |_| true)?;
         let (desk, context, cancel) =
             (self.services().approvals.clone(), self.call_context().clone(), self.cancel().clone());
         let plugin = self.grants().plugin().to_owned();

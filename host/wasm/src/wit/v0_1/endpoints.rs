@@ -1,10 +1,13 @@
 //! One hop to a connected endpoint.
 
+use std::time::Duration;
+
 use serde_json::Value;
 
 use super::{WitError, wit};
 use crate::call::state::PluginState;
 use crate::capability::endpoint::{self, EndpointInfo};
+use crate::capability::limit::Limit;
 use crate::capability::{Capability, CapabilityError};
 
 impl wit::endpoints::Host for PluginState {
@@ -49,16 +52,30 @@ impl PluginState {
             chosen = endpoint::choose(&*caller, &view, selector, tool_key, &context) => chosen?,
         };
         let covers = |scope: &Value| endpoint::covers(scope, &chosen, tool_key);
-        self.authorize(Capability::Endpoint, endpoint::wanted(&chosen, tool_key), covers).await?;
+        let wanted = endpoint::wanted(&chosen, tool_key);
+        self.authorize(Capability::Endpoint, wanted.clone(), covers).await?;
         if !chosen.online {
             return Err(endpoint::nobody(tool_key, selector));
         }
-        tokio::select! {
-            biased;
-            () = cancel.cancelled() => Err(CapabilityError::cancelled()),
-            answered = caller.call(&chosen, tool_key, arguments, &context, &cancel) => answered,
-        }
+        let (limit, _pass) = self.throttled(Capability::Endpoint, covers)?;
+        // A hop that is given up goes on nowhere.
+        let stop = cancel.child_token();
+        let _stopped = stop.clone().drop_guard();
+        let called = within(&limit, caller.call(&chosen, tool_key, arguments, &context, &stop));
+        self.while_granted(Capability::Endpoint, wanted, covers, called).await
     }
+}
+
+/// Ends with the limit `timeout_ms`, when there is one.
+async fn within<T>(
+    limit: &Limit,
+    work: impl Future<Output = Result<T, CapabilityError>>,
+) -> Result<T, CapabilityError> {
+    let Some(ms) = limit.get("timeout_ms") else { return work.await };
+    tokio::time::timeout(Duration::from_millis(ms), work).await.unwrap_or_else(|_| {
+        let message = format!("the endpoint did not answer within {ms} ms, the limit of the grant");
+        Err(CapabilityError { retryable: true, ..CapabilityError::new("CAPABILITY_TIMEOUT", message) })
+    })
 }
 
 fn shown(endpoint: EndpointInfo) -> wit::endpoints::EndpointInfo {

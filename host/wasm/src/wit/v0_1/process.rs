@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use serde_json::Value;
+
 use super::{WitError, wit};
 use crate::call::state::PluginState;
 use crate::capability::process::{self, Ran, Run};
@@ -32,13 +34,14 @@ impl PluginState {
         let path = limits.folder.clone();
         let wanted = process::wanted(&program, path.as_deref());
         let (asked, below) = (program.clone(), path.clone());
-        self.authorize(Capability::Process, wanted, move |scope| {
-            process::covers(scope, &asked, below.as_deref())
-        })
-        .await?;
+        let covers = |scope: &Value| process::covers(scope, &asked, below.as_deref());
+        self.authorize(Capability::Process, wanted.clone(), covers).await?;
+        let (limit, _pass) = self.throttled(Capability::Process, covers)?;
         let view = self.grants();
         let folder = path.map(|path| process::work_folder(&view, &path)).transpose()?;
-        let left = Duration::from_millis(self.left_ms());
+        let left = self.left_ms().min(limit.get("timeout_ms").unwrap_or(u64::MAX));
+        let left = Duration::from_millis(left);
+        let most = limit.get("max_output_bytes").and_then(|most| usize::try_from(most).ok());
         let run = Run {
             plugin: view.plugin().to_owned(),
             program,
@@ -50,12 +53,12 @@ impl PluginState {
                 wish => left.min(Duration::from_millis(wish.into())),
             },
             output_bytes: match limits.output_bytes {
-                0 => usize::MAX,
-                wish => usize::try_from(wish).unwrap_or(usize::MAX),
+                0 => most.unwrap_or(usize::MAX),
+                wish => usize::try_from(wish).unwrap_or(usize::MAX).min(most.unwrap_or(usize::MAX)),
             },
         };
         let (programs, cancel) = (self.services().programs.clone(), self.cancel().clone());
-        programs.run(run, &cancel).await
+        self.while_granted(Capability::Process, wanted, covers, programs.run(run, &cancel)).await
     }
 }
 

@@ -23,7 +23,8 @@ impl PluginState {
     /// grant of what it was paid with as well.
     async fn secret(&mut self, name: &SecretName, operation: &str) -> Result<Found, CapabilityError> {
         let wanted = secret::wanted_operation(name, operation);
-        self.authorize_secret(wanted).await?;
+        self.authorize_secret(wanted.clone()).await?;
+        let _counted = self.throttled(Capability::Secret, |scope| secret::covers(scope, &wanted))?;
         let found = self.find_secret(name).await?;
         if let Some(derived) = &found.derived {
             self.authorize_secret(secret::wanted_operation(&derived.name, "exchange")).await?;

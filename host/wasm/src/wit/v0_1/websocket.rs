@@ -4,6 +4,7 @@ use serde_json::json;
 
 use super::{WitError, wit};
 use crate::call::state::PluginState;
+use crate::capability::limit::Limit;
 use crate::capability::websocket::{self, ConnectRequest};
 use crate::capability::{Capability, CapabilityError};
 
@@ -13,6 +14,13 @@ impl PluginState {
         let url = url.to_owned();
         let wanted = json!({ "hosts": [origin(&url)] });
         self.authorize(Capability::Websocket, wanted, move |scope| sockets.covers(scope, &url)).await
+    }
+}
+
+impl PluginState {
+    fn socket_limit(&mut self, url: &str) -> Limit {
+        let sockets = self.services().sockets.clone();
+        self.grants().limit(Capability::Websocket, |scope| sockets.covers(scope, url))
     }
 }
 
@@ -36,7 +44,9 @@ impl wit::websocket::Host for PluginState {
             return Ok(Err(denied.into()));
         }
         let sockets = self.services().sockets.clone();
-        Ok(sockets.connect(request).await.map_err(WitError::from))
+        let limit = self.socket_limit(&request.url);
+        let most = limit.get("concurrent").and_then(|most| usize::try_from(most).ok()).unwrap_or(usize::MAX);
+        Ok(sockets.connect(request, most).await.map_err(WitError::from))
     }
 
     async fn send(
@@ -47,17 +57,22 @@ impl wit::websocket::Host for PluginState {
     ) -> wasmtime::Result<Result<(), WitError>> {
         self.count_host_call();
         let sockets = self.services().sockets.clone();
-        let checked = websocket::frame(is_text, data)
-            .and_then(|frame| sockets.address(socket).map(|address| (frame, address)));
-        let (frame, address) = match checked {
-            Ok(checked) => checked,
+        let address = match sockets.address(socket) {
+            Ok(address) => address,
             Err(refused) => return Ok(Err(refused.into())),
         };
         if let Err(denied) = self.may_reach(&address).await {
             sockets.close(socket, 1008, "the grant is gone").await;
             return Ok(Err(denied.into()));
         }
-        Ok(sockets.send(socket, frame).await.map_err(WitError::from))
+        let most = websocket::frame_bytes(&self.socket_limit(&address));
+        let sent = async {
+            let frame = websocket::frame(is_text, data, most)?;
+            let asked = sockets.clone();
+            let _counted = self.throttled(Capability::Websocket, |scope| asked.covers(scope, &address))?;
+            sockets.send(socket, frame).await
+        };
+        Ok(sent.await.map_err(WitError::from))
     }
 
     async fn close(

@@ -8,7 +8,7 @@ use wasmtime::component::{HasSelf, Linker, Resource};
 
 use crate::call::state::PluginState;
 use crate::capability::keyvalue::{
-    self, Cursor, KeyvalueError, KeyvalueStore, PAGE, Place, Seen, Use, check_keys, covers, wanted,
+    self, Cursor, KeyvalueError, KeyvalueStore, PAGE, Place, Quota, Seen, Use, check_keys, covers, wanted,
 };
 use crate::capability::{Capability, CapabilityError};
 
@@ -94,7 +94,8 @@ impl PluginState {
         self.bucket_allowed(name, way).await?;
         let plugin = PluginId::new(self.grants().plugin()).map_err(|_| KeyvalueError::Nowhere)?;
         let workspace = self.call_context().workspace.clone();
-        let place = Place { plugin, workspace, bucket: name.to_owned() };
+        let limit = self.grants().limit(Capability::Keyvalue, |scope| covers(scope, name, way));
+        let place = Place { plugin, workspace, bucket: name.to_owned(), quota: Quota::of(&limit) };
         let cancel = self.cancel().clone();
         let work = work(self.services().keyvalue.clone(), place);
         tokio::select! {

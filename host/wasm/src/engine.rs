@@ -6,8 +6,9 @@ pub mod files_pool;
 pub mod profile;
 pub mod ticker;
 
+use std::collections::HashMap;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -19,6 +20,7 @@ use wasmtime::component::{Component, Linker};
 
 use crate::call::ready::{InstancePolicy, Rooms};
 use crate::call::state::PluginState;
+use crate::call::{Usage, Used};
 use crate::error::{CallError, EngineError, LoadError};
 use crate::limits::{self, Limits, Wishes};
 use crate::plugin::{ComponentSource, LoadedPlugin, PluginSpec};
@@ -134,6 +136,8 @@ pub(crate) struct Inner {
     pub files: files_pool::FilesPool,
     /// Instances at rest.
     pub rooms: Arc<Rooms>,
+    /// What the calls of each plugin have used, by id.
+    used: Mutex<HashMap<String, Arc<Used>>>,
     cache: Option<cache::ArtifactCache>,
     compilers: Semaphore,
     allocator: profile::Allocator,
@@ -167,12 +171,30 @@ impl PluginEngine {
                 memory: Arc::new(Semaphore::new(budget(config.memory_bytes))),
                 files,
                 rooms: Arc::new(Rooms::default()),
+                used: Mutex::default(),
                 cache,
                 compilers: Semaphore::new(COMPILERS),
                 allocator,
                 config,
             }),
         })
+    }
+
+    /// Where the calls of a plugin add up what they have used.
+    pub(crate) fn used(&self, plugin: &str) -> Arc<Used> {
+        let mut used = self.inner.used.lock().unwrap_or_else(PoisonError::into_inner);
+        used.entry(plugin.to_owned()).or_default().clone()
+    }
+
+    /// What the calls of a plugin have used since the host started.
+    pub fn usage(&self, plugin: &str) -> Usage {
+        let used = self.inner.used.lock().unwrap_or_else(PoisonError::into_inner);
+        used.get(plugin).map(|used| used.usage()).unwrap_or_default()
+    }
+
+    /// Forgets what a plugin that is gone has used.
+    pub(crate) fn forget_usage(&self, plugin: &str) {
+        self.inner.used.lock().unwrap_or_else(PoisonError::into_inner).remove(plugin);
     }
 
     /// The allocator that was taken, and how busy the engine is.

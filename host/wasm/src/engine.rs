@@ -148,6 +148,14 @@ impl PluginEngine {
     ///
     /// A machine that has no room for the pool gets a smaller one or none: see [`Self::status`].
     pub fn new(config: EngineConfig) -> Result<Self, EngineError> {
+        Self::linked(config, |_| Ok(()))
+    }
+
+    /// The same, with `more` said to the linker when everything is linked.
+    pub(crate) fn linked(
+        config: EngineConfig,
+        more: impl FnOnce(&mut Linker<PluginState>) -> wasmtime::Result<()>,
+    ) -> Result<Self, EngineError> {
         let (engine, allocator) = profile::build(&config)?;
         if allocator.slots == 0 && config.pooling == Pooling::Probe {
             tracing::warn!(reason = %allocator.reason, "plugins get their memory on demand: calls are slower");
@@ -160,7 +168,9 @@ impl PluginEngine {
             ),
         };
         let mut linker = Linker::new(&engine);
-        crate::wit::link(&mut linker).map_err(|source| EngineError::Link { source })?;
+        crate::wit::link(&mut linker)
+            .and_then(|()| more(&mut linker))
+            .map_err(|source| EngineError::Link { source })?;
         ticker::spawn(&engine, config.tick).map_err(|source| EngineError::Ticker { source })?;
         let files = files_pool::FilesPool::new(config.file_threads);
         Ok(Self {

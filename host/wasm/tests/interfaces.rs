@@ -7,9 +7,14 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use berth_model::plugin::GrantMode;
 use berth_model::{RunId, ThreadId};
 use berth_wasm::capability::context::CallContext;
+use berth_wasm::capability::grants::{Fixed, GrantView, Granted};
+use berth_wasm::capability::process::{Hear, ProgramRunner, Ran, Run};
 use berth_wasm::capability::progress::ProgressSink;
+use berth_wasm::capability::services::Services;
+use berth_wasm::capability::{Capability, CapabilityError};
 use berth_wasm::{Docs, LoadedPlugin, Manifest, ToolInvocation};
 use serde_json::{Value, json};
 use support::host::{Harness, fixture};
@@ -128,6 +133,40 @@ async fn reports_are_heard_and_pieces_wait_until_there_is_room() {
     assert_eq!(call.await.unwrap().unwrap().content, json!({ "handed": 3 }));
     let pieces: Vec<String> = listener.heard.lock().unwrap()[3..].iter().map(|one| one.1.clone()).collect();
     assert_eq!(pieces, ["piece 0", "piece 1", "piece 2"]);
+}
+
+/// A program that says two lines, one of which would draw on a terminal.
+struct Talker;
+
+#[async_trait]
+impl ProgramRunner for Talker {
+    async fn run(&self, _: Run, _: &CancellationToken, hear: Hear) -> Result<Ran, CapabilityError> {
+        hear("copied 1 of 2");
+        hear("\u{1b}[2Jcopied 2 of 2");
+        Ok(Ran { exit: 0, stdout: b"done".to_vec(), stderr: Vec::new(), truncated: false })
+    }
+}
+
+#[tokio::test]
+async fn lines_of_a_running_program_are_progress_of_its_call() {
+    let scope = json!({ "programs": ["copy"] });
+    let package =
+        fixture("process", "[[capability]]\nname = \"process\"\nscope = { programs = [\"copy\"] }\n");
+    let manifest = Manifest::parse(&package.manifest).unwrap();
+    let requests = manifest.requests.clone();
+    let plugin = load_bytes(&engine(), package.component.to_vec(), manifest).await;
+    let listener = listener();
+    let mut invocation = ToolInvocation::new("run", json!({ "program": "copy" }), context());
+    let granted = Granted { capability: Capability::Process, scope, mode: GrantMode::Allow };
+    invocation.grants = Arc::new(Fixed(Arc::new(GrantView::new(1, "process", requests, vec![granted]))));
+    invocation.services = Services::none().with_programs(Arc::new(Talker));
+    invocation.progress = listener.clone();
+
+    let ran = plugin.call(invocation).await.unwrap().content;
+
+    assert_eq!(ran["stdout"], "done", "{ran}");
+    let heard: Vec<String> = listener.heard.lock().unwrap().iter().map(|one| one.1.clone()).collect();
+    assert_eq!(heard, ["copied 1 of 2", "copied 2 of 2"]);
 }
 
 /// What a cancelled call printed before it ended.

@@ -219,7 +219,7 @@ fn importing(resolve: &Resolve, world: &str) -> Vec<u8> {
 #[tokio::test]
 async fn each_import_of_each_world_is_served() {
     let resolve = folder(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../../wit"));
-    let wishes: String = ["endpoint", "secret", "process", "channel", "websocket"]
+    let wishes: String = ["endpoint", "secret", "process", "channel", "websocket", "approval"]
         .map(|name| match name {
             "secret" => "[[capability]]\nname = \"secret\"\nscope = { id = \"a\" }\n".to_owned(),
             name => format!("[[capability]]\nname = \"{name}\"\n"),

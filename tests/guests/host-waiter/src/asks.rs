@@ -1,4 +1,5 @@
 //! What a plugin asks the host about its call, and tells those who wait.
+#![expect(clippy::print_stdout, reason = "what a cancelled call has seen stands in its log alone")]
 
 use berth_plugin::{ToolError, Value, call, capabilities, endpoints, json, progress};
 

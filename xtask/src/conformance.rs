@@ -18,7 +18,7 @@ This page is written by `cargo xtask conformance` from the tables in `docs/confo
 ";
 
 /// The sections in their order, and what each is about.
-const SECTIONS: [(&str, &str); 8] = [
+const SECTIONS: [(&str, &str); 9] = [
     ("1", "Typed tools, dynamic tools, channels"),
     ("2", "Rules of the WIT"),
     ("3", "Interfaces of the host"),
@@ -26,6 +26,7 @@ const SECTIONS: [(&str, &str); 8] = [
     ("5", "Grants"),
     ("6", "Outbound HTTP"),
     ("7", "Life of an install and of an instance; limits"),
+    ("8", "Packages; the command line; compiling"),
     ("9", "The sandbox as a whole"),
 ];
 

@@ -2,12 +2,13 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_trait::async_trait;
 use berth_core::port::store::AuditFilter;
 use berth_http::{
     AdminError, CapabilityDiff, DiffEntry, Extent, Installed, NewGrant, PluginAdmin, PluginHealth,
-    PluginLogLine, PluginView, Suggestion, Upgraded, Wish,
+    PluginLogLine, PluginRemoved, PluginUsage, PluginView, Suggestion, Upgraded, Wish,
 };
 use berth_model::audit::AuditRow;
 use berth_model::generation::Generation;
@@ -15,10 +16,14 @@ use berth_model::plugin::{Grant, PluginStatus};
 use berth_model::{GrantId, PluginId};
 use berth_wasm::capability::diff;
 use berth_wasm::capability::logs::Level;
-use berth_wasm::{Assent, HostError, Manifest, Outcome, Package, PluginHost};
+use berth_wasm::{Assent, HostError, Manifest, Outcome, Package, Pairs, PluginHost};
 
 /// Manages the plugins of a host.
-pub struct Admin(pub Arc<PluginHost>);
+pub struct Admin {
+    pub plugins: Arc<PluginHost>,
+    /// Whether those of the start are still being put in place.
+    pub starting: Arc<AtomicBool>,
+}
 
 #[async_trait]
 impl PluginAdmin for Admin {
@@ -27,7 +32,7 @@ impl PluginAdmin for Admin {
             .await
             .map_err(|_| refused(&HostError::Inspector))?
             .map_err(|error| refused(&error))?;
-        let installed = self.0.install(package).await.map_err(|error| refused(&error))?;
+        let installed = self.plugins.install(package).await.map_err(|error| refused(&error))?;
         let view = self.show(&installed.plugin.id).await?;
         Ok(Installed { view, diff: told(installed.diff), warnings: installed.inspection.warnings })
     }
@@ -38,15 +43,15 @@ impl PluginAdmin for Admin {
             .map_err(|_| refused(&HostError::Inspector))?
             .map_err(|error| refused(&error))?;
         let assent = if agreed { Assent::Given } else { Assent::Wanted };
-        self.0.upgrade(id, package, assent).await.map(upgraded).map_err(|error| refused(&error))
+        self.plugins.upgrade(id, package, assent).await.map(upgraded).map_err(|error| refused(&error))
     }
 
     async fn accept(&self, id: &PluginId) -> Result<Upgraded, AdminError> {
-        self.0.accept(id).await.map(upgraded).map_err(|error| refused(&error))
+        self.plugins.accept(id).await.map(upgraded).map_err(|error| refused(&error))
     }
 
     async fn decline(&self, id: &PluginId) -> Result<Upgraded, AdminError> {
-        let declined = self.0.decline(id).await.map_err(|error| refused(&error))?;
+        let declined = self.plugins.decline(id).await.map_err(|error| refused(&error))?;
         Ok(Upgraded {
             generation: declined.number,
             version: declined.version,
@@ -57,61 +62,63 @@ impl PluginAdmin for Admin {
     }
 
     async fn rollback(&self, id: &PluginId, to: Option<i64>) -> Result<(), AdminError> {
-        self.0.rollback(id, to).await.map(drop).map_err(|error| refused(&error))
+        self.plugins.rollback(id, to).await.map(drop).map_err(|error| refused(&error))
     }
 
     async fn resume(&self, id: &PluginId) -> Result<(), AdminError> {
-        self.0.resume(id).await.map_err(|error| refused(&error))
+        self.plugins.resume(id).await.map_err(|error| refused(&error))
     }
 
     async fn generations(&self, id: &PluginId) -> Result<Vec<Generation>, AdminError> {
-        self.0.generations(id).await.map_err(|error| refused(&error))
+        self.plugins.generations(id).await.map_err(|error| refused(&error))
     }
 
     async fn list(&self) -> Result<Vec<PluginView>, AdminError> {
-        let views = self.0.list().await.map_err(|error| refused(&error))?;
+        let views = self.plugins.list().await.map_err(|error| refused(&error))?;
         Ok(views.into_iter().map(view).collect())
     }
 
     async fn show(&self, id: &PluginId) -> Result<PluginView, AdminError> {
         let shown = async {
-            let mut shown = view(self.0.show(id).await?);
-            shown.waiting = self.0.waiting_diff(id).await?.map(told);
+            let mut shown = view(self.plugins.show(id).await?);
+            shown.waiting = self.plugins.waiting_diff(id).await?.map(told);
             Ok(shown)
         };
         shown.await.map_err(|error: HostError| refused(&error))
     }
 
     async fn enable(&self, id: &PluginId) -> Result<(), AdminError> {
-        self.0.enable(id).await.map_err(|error| refused(&error))
+        self.plugins.enable(id).await.map_err(|error| refused(&error))
     }
 
     async fn disable(&self, id: &PluginId) -> Result<(), AdminError> {
-        self.0.disable(id).await.map_err(|error| refused(&error))
+        self.plugins.disable(id).await.map_err(|error| refused(&error))
     }
 
-    async fn remove(&self, id: &PluginId) -> Result<(), AdminError> {
-        self.0.remove(id).await.map_err(|error| refused(&error))
+    async fn remove(&self, id: &PluginId, purge: bool) -> Result<PluginRemoved, AdminError> {
+        let pairs = if purge { Pairs::Purge } else { Pairs::Keep };
+        let removed = self.plugins.remove_with(id, pairs).await.map_err(|error| refused(&error))?;
+        Ok(PluginRemoved { kept_pairs: removed.kept_pairs, purged_pairs: removed.purged_pairs })
     }
 
     async fn grant(&self, new: NewGrant) -> Result<Grant, AdminError> {
-        self.0.grant(new).await.map_err(|error| refused(&error))
+        self.plugins.grant(new).await.map_err(|error| refused(&error))
     }
 
     async fn list_grants(&self, plugin: Option<&PluginId>) -> Result<Vec<Grant>, AdminError> {
-        self.0.list_grants(plugin).await.map_err(|error| refused(&error))
+        self.plugins.list_grants(plugin).await.map_err(|error| refused(&error))
     }
 
     async fn revoke(&self, id: GrantId) -> Result<Grant, AdminError> {
-        self.0.revoke(id).await.map_err(|error| refused(&error))
+        self.plugins.revoke(id).await.map_err(|error| refused(&error))
     }
 
     async fn audit(&self, filter: AuditFilter) -> Result<Vec<AuditRow>, AdminError> {
-        self.0.audit(&filter).await.map_err(|error| refused(&error))
+        self.plugins.audit(&filter).await.map_err(|error| refused(&error))
     }
 
     async fn suggest(&self, id: &PluginId) -> Result<Suggestion, AdminError> {
-        let suggestion = self.0.suggest(id).await.map_err(|error| refused(&error))?;
+        let suggestion = self.plugins.suggest(id).await.map_err(|error| refused(&error))?;
         let wishes = suggestion.wishes.into_iter().map(|wish| Wish {
             capability: wish.capability.as_str().to_owned(),
             scope: wish.scope,
@@ -122,7 +129,7 @@ impl PluginAdmin for Admin {
     }
 
     async fn logs(&self, id: &PluginId) -> Result<Vec<PluginLogLine>, AdminError> {
-        let lines = self.0.logs(id).map_err(|error| refused(&error))?;
+        let lines = self.plugins.logs(id).map_err(|error| refused(&error))?;
         Ok(lines
             .into_iter()
             .map(|line| PluginLogLine {
@@ -136,8 +143,8 @@ impl PluginAdmin for Admin {
     }
 
     async fn health(&self) -> PluginHealth {
-        let allocator = self.0.engine().status().allocator.to_owned();
-        match self.0.list().await {
+        let allocator = self.plugins.engine().status().allocator.to_owned();
+        match self.plugins.list().await {
             Ok(views) => {
                 let ready = views.iter().filter(|view| view.is_ready).count();
                 let active = views.iter().filter(|view| view.plugin.status == PluginStatus::Active).count();
@@ -146,6 +153,7 @@ impl PluginAdmin for Admin {
                     installed: views.len(),
                     ready,
                     failed: active.saturating_sub(ready),
+                    starting: self.starting.load(Ordering::Relaxed),
                     problem: None,
                 }
             }
@@ -154,6 +162,7 @@ impl PluginAdmin for Admin {
                 installed: 0,
                 ready: 0,
                 failed: 0,
+                starting: self.starting.load(Ordering::Relaxed),
                 problem: Some(error.to_string()),
             },
         }
@@ -178,6 +187,22 @@ fn view(view: berth_wasm::PluginView) -> PluginView {
             .collect(),
         grants: view.grants,
         waiting: None,
+        usage: usage(&view.usage),
+    }
+}
+
+fn usage(used: &berth_wasm::Usage) -> PluginUsage {
+    PluginUsage {
+        calls: used.calls,
+        failures: used.failures,
+        cpu_us: used.cpu_us,
+        peak_memory_bytes: used.peak_memory_bytes,
+        host_calls: used.host_calls,
+        sent_bytes: used.sent_bytes,
+        received_bytes: used.received_bytes,
+        written_bytes: used.written_bytes,
+        created_files: used.created_files,
+        denials: used.denials,
     }
 }
 

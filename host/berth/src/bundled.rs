@@ -13,20 +13,25 @@ use serde_json::{Value, json};
 /// Who gives the grants of bundled plugins.
 const GRANTED_BY: &str = "bundled";
 
-/// Installs every plugin folder in `folder`. One that cannot be installed is logged and stops nobody.
-pub async fn install(plugins: &PluginHost, folder: &Path, files: &Path) -> anyhow::Result<()> {
+/// The plugin folders in `folder`, by name.
+pub fn find(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
     let mut found: Vec<PathBuf> = std::fs::read_dir(folder)
         .with_context(|| format!("the bundled plugins in {} cannot be listed", folder.display()))?
         .filter_map(|entry| entry.ok().map(|entry| entry.path()))
         .filter(|path| path.join("plugin.toml").is_file())
         .collect();
     found.sort();
+    Ok(found)
+}
+
+/// Installs every one of `found`, with `files` for those that want a folder. One that cannot be installed is logged and
+/// stops nobody.
+pub async fn install(plugins: &PluginHost, found: Vec<PathBuf>, files: &Path) {
     for path in found {
         if let Err(error) = one(plugins, &path, files).await {
             tracing::warn!(folder = %path.display(), "a bundled plugin was not installed: {error:#}");
         }
     }
-    Ok(())
 }
 
 async fn one(plugins: &PluginHost, path: &Path, files: &Path) -> anyhow::Result<()> {
@@ -38,7 +43,7 @@ async fn one(plugins: &PluginHost, path: &Path, files: &Path) -> anyhow::Result<
     let known = plugins.list().await?.into_iter().find(|view| view.plugin.id == id);
     let same = known.as_ref().is_some_and(|view| {
         view.plugin.digest == berth_wasm::digest(&package.component)
-            && view.plugin.manifest == package.manifest
+            && view.plugin.manifest == package.kept_manifest()
     });
     if !same {
         let was_off = known.as_ref().is_some_and(|view| !view.is_ready && view.plugin.last_error.is_empty());

@@ -108,6 +108,11 @@ impl Client {
         self.answer(self.request(Method::DELETE, path).timeout(ANSWER)).await
     }
 
+    /// The same, for as long as the work behind it takes.
+    pub async fn delete_and_wait(&self, path: &str) -> Result<Value, Failure> {
+        self.answer(self.request(Method::DELETE, path)).await
+    }
+
     /// What `/health` says, whether the host is ready or not.
     pub async fn health(&self) -> Result<Value, Failure> {
         let response = self.request(Method::GET, "/health").timeout(ANSWER).send().await?;

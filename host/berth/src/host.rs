@@ -1,7 +1,9 @@
 //! The host: every port of core plugged into its real side.
 
 use std::path::{Path, PathBuf};
+use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use anyhow::Context;
@@ -19,6 +21,7 @@ use berth_wasm::capability::http::HttpOutlet;
 use berth_wasm::capability::keyvalue::Quota;
 use berth_wasm::capability::services::Services;
 use berth_wasm::engine::compiler::child::{ChildCompiler, CompileLimits};
+use berth_wasm::host::Boot;
 use berth_wasm::host::config::OperatorConfig;
 use berth_wasm::host::endpoints::LinkedEndpoints;
 use berth_wasm::host::keyvalue::StoredKeyvalue;
@@ -40,8 +43,10 @@ use crate::{brain, bundled, policies, secrets};
 /// the 10 s that are promised.
 const CLOSE: Duration = Duration::from_secs(3);
 
-/// How long a start waits for plugins that are slow to load.
+/// How long a host is not called ready for plugins that are slow to load.
 const LOADING: Duration = Duration::from_secs(3);
+/// The same for those that come with it, which the first start compiles.
+const INSTALLING: Duration = Duration::from_secs(60);
 
 /// What a host is started with.
 pub struct Settings {
@@ -54,6 +59,20 @@ pub struct Settings {
     pub bundled: Option<PathBuf>,
 }
 
+/// The plugins of a start, on their way to take calls.
+struct Settling {
+    loading: Boot,
+    plugins: Arc<PluginHost>,
+    bundled: Bundled,
+    starting: Arc<AtomicBool>,
+}
+
+/// The plugins that come with the host, and the folder that they are granted.
+struct Bundled {
+    packages: Vec<PathBuf>,
+    files: PathBuf,
+}
+
 /// A host that listens.
 pub struct Host {
     core: Core,
@@ -63,6 +82,7 @@ pub struct Host {
     hub: Hub,
     routes: axum::Router,
     url: String,
+    settling: Settling,
     /// Other hosts stay away from the folder while this one lives.
     _lock: FolderLock,
 }
@@ -72,6 +92,10 @@ impl Host {
     pub async fn start(settings: Settings) -> Result<Self, Failure> {
         let Settings { data, config, settings_file, database, bundled } = settings;
         let database = self::database(database.as_deref(), &config, &data)?;
+        let bundled = Bundled {
+            packages: bundled.as_deref().map(bundled::find).transpose()?.unwrap_or_default(),
+            files: std::path::absolute(data.path().join("files")).map_err(anyhow::Error::from)?,
+        };
         let listener = listen(&config).await?;
         let lock = data.lock()?;
         let token = data.ensure_token()?;
@@ -126,58 +150,81 @@ impl Host {
         };
         let core = Core::start(ports, core_config(&config)).await.map_err(anyhow::Error::from)?;
         endpoints.attach(core.clone());
-        // Core is there by now: a plugin that takes its time, or never comes, keeps nobody from using the others.
-        if !loading.finished_within(LOADING).await {
-            tracing::warn!("some plugins are still being loaded: calls of them wait");
-        }
-        if let Some(folder) = &bundled {
-            let files = std::path::absolute(data.path().join("files")).map_err(anyhow::Error::from)?;
-            bundled::install(&plugins, folder, &files).await?;
-        }
         plugins.attach(core.clone());
+        let starting = Arc::new(AtomicBool::new(true));
+        let settling = Settling { loading, plugins: plugins.clone(), bundled, starting: starting.clone() };
         let keeper = Arc::new(secrets::Keeper(vault));
         plugins.listen_for_answers(channels.clone());
         channels.start(core.clone());
         core.go_on();
-        let (hub, routes) = routes(&config, &token, &core, links, plugins, keeper, &channels)?;
+        let admin = Admin { plugins, starting };
+        let (hub, routes) = routes(&config, &token, &core, links, admin, keeper, &channels)?;
         let url = format!("http://{}", listener.local_addr().map_err(anyhow::Error::from)?);
         data.write_address(&url)?;
-        Ok(Self { core, channels, store, listener, hub, routes, url, _lock: lock })
-    }
-
-    /// Where the host is reached.
-    pub fn url(&self) -> &str {
-        &self.url
+        Ok(Self { core, channels, store, listener, hub, routes, url, settling, _lock: lock })
     }
 
     /// Serves until `stop`, then ends runs, streams and connections in that order.
-    pub async fn run(self, stop: CancellationToken) -> Result<(), Failure> {
+    ///
+    /// Everything is served from the first moment; `ready` is told when the plugins of the start are in place, or have
+    /// taken too long to wait for.
+    pub async fn run(self, stop: CancellationToken, ready: impl FnOnce(&str)) -> Result<(), Failure> {
+        let Self { core, channels, store, listener, hub, routes, url, settling, _lock } = self;
         let closing = CancellationToken::new();
-        let mut serving = tokio::spawn(berth_http::serve(
-            self.listener,
-            self.routes,
-            ServeConfig::default(),
-            closing.clone(),
-        ));
-        tokio::select! {
-            ended = &mut serving => ended.context("the host cannot listen any more")?,
-            () = stop.cancelled() => {
-                tracing::info!("stopping");
-                // Nobody comes in any more; then long answers and sockets end with core.
-                closing.cancel();
-                self.channels.shutdown().await;
-                self.core.shutdown().await;
-                // A socket is no request to the server any more: it has a task of its own.
-                let closed = async { tokio::join!(self.hub.drained(), &mut serving) };
-                if tokio::time::timeout(CLOSE, closed).await.is_err() {
-                    tracing::warn!("some connections did not end in time and are cut");
-                    serving.abort();
+        let serve = berth_http::serve(listener, routes, ServeConfig::default(), closing.clone());
+        let mut serving = tokio::spawn(serve);
+        tracing::info!(%url, "listening");
+        let mut settled = pin!(settling.settle());
+        let mut ready = Some(ready);
+        loop {
+            tokio::select! {
+                () = &mut settled, if ready.is_some() => {
+                    if let Some(ready) = ready.take() {
+                        ready(&url);
+                    }
+                }
+                ended = &mut serving => {
+                    ended.context("the host cannot listen any more")?;
+                    break;
+                }
+                () = stop.cancelled() => {
+                    tracing::info!("stopping");
+                    // Nobody comes in any more; then long answers and sockets end with core.
+                    closing.cancel();
+                    channels.shutdown().await;
+                    core.shutdown().await;
+                    // A socket is no request to the server any more: it has a task of its own.
+                    let closed = async { tokio::join!(hub.drained(), &mut serving) };
+                    if tokio::time::timeout(CLOSE, closed).await.is_err() {
+                        tracing::warn!("some connections did not end in time and are cut");
+                        serving.abort();
+                    }
+                    break;
                 }
             }
         }
-        self.store.close().await;
+        store.close().await;
         tracing::info!("stopped");
         Ok(())
+    }
+}
+
+impl Settling {
+    /// Core and the listener are there by now: a plugin that takes its time, or never comes, keeps nobody from using the
+    /// others.
+    async fn settle(self) {
+        if !self.loading.finished_within(LOADING).await {
+            tracing::warn!("some plugins are still being loaded: calls of them wait");
+        }
+        let (plugins, Bundled { packages, files }) = (self.plugins, self.bundled);
+        if !packages.is_empty() {
+            // In a task: it goes on when nobody waits for it any more.
+            let installing = tokio::spawn(async move { bundled::install(&plugins, packages, &files).await });
+            if tokio::time::timeout(INSTALLING, installing).await.is_err() {
+                tracing::warn!("some plugins that come with the host are still being installed");
+            }
+        }
+        self.starting.store(false, Ordering::Relaxed);
     }
 }
 
@@ -225,7 +272,7 @@ fn routes(
     token: &Token,
     core: &Core,
     links: Arc<Links>,
-    plugins: Arc<PluginHost>,
+    admin: Admin,
     secrets: Arc<secrets::Keeper>,
     channels: &Arc<Channels>,
 ) -> anyhow::Result<(Hub, axum::Router)> {
@@ -236,7 +283,7 @@ fn routes(
     let hub = Hub::new(core.clone(), links, hub);
     let mut http = HttpConfig::new(access);
     http.origins.clone_from(&config.server.cors_origins);
-    let state = HttpState::new(core.clone(), Arc::new(Admin(plugins)), secrets, Arc::new(RandomIds), http)
+    let state = HttpState::new(core.clone(), Arc::new(admin), secrets, Arc::new(RandomIds), http)
         .with_channels(Arc::new(Door(channels.clone())));
     let routes = berth_http::router(state, berth_hub::router(hub.clone()));
     Ok((hub, routes))

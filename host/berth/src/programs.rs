@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use berth_process::{Broker, Folder, Policy, ProcessError, Request, broker};
 use berth_wasm::capability::CapabilityError;
 use berth_wasm::capability::files::{self, Access};
-use berth_wasm::capability::process::{ProgramRunner, Ran, Run, WorkFolder};
+use berth_wasm::capability::process::{Hear, ProgramRunner, Ran, Run, WorkFolder};
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
@@ -59,7 +59,7 @@ impl Programs {
 
 #[async_trait]
 impl ProgramRunner for Programs {
-    async fn run(&self, run: Run, cancel: &CancellationToken) -> Result<Ran, CapabilityError> {
+    async fn run(&self, run: Run, cancel: &CancellationToken, hear: Hear) -> Result<Ran, CapabilityError> {
         let folder = run.folder.as_ref().map(|folder| self.folder(folder)).transpose()?;
         let request = Request {
             caller: run.plugin,
@@ -70,7 +70,7 @@ impl ProgramRunner for Programs {
             timeout: run.timeout,
             output_bytes: run.output_bytes,
         };
-        let output = self.broker.run(request, cancel).await.map_err(|error| refused(&error))?;
+        let output = self.broker.run_heard(request, cancel, hear).await.map_err(|error| refused(&error))?;
         Ok(Ran {
             exit: output.exit,
             stdout: output.stdout,

@@ -38,7 +38,7 @@ pub use net::{Dialer, Resolver, Stream, SystemResolver, TcpDialer};
 pub use policy::{Authority, Denied, OutboundPolicy, Permit, Use};
 pub use receipt::{NoReceipts, Receipt, Receipts};
 pub use request::{BodyError, RequestBody, is_forbidden_header, no_body, whole_body};
-pub use scan::Finder;
+pub use scan::{Finder, Unsearchable};
 pub use scope::{Asker, OriginPattern, Scope, ScopeError};
 pub use secret::{NoSecrets, Place, Secret, SecretRefused, SecretSource, SecretValue};
 pub use send::Caller;

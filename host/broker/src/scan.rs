@@ -8,16 +8,29 @@ mod view;
 
 use std::sync::Arc;
 
-use aho_corasick::AhoCorasick;
+use aho_corasick::{AhoCorasick, AhoCorasickKind};
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 use bytes::{Bytes, BytesMut};
 
-use crate::secret::SecretValue;
+use crate::secret::{SECRET_MAX_BYTES, SECRET_MIN_BYTES, SecretValue};
 use view::{Kind, View};
 
 /// Shorter patterns would be found everywhere.
 const PATTERN_MIN_BYTES: usize = 4;
+/// Bytes of patterns up to which the fastest form of the search is made, which takes about 1 KiB for each of them.
+const FAST_BYTES: usize = 4 << 10;
+
+/// A value that answers cannot be searched for, and that is not handed out therefore.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Unsearchable {
+    #[error("it is shorter than {SECRET_MIN_BYTES} bytes, and answers could not be searched for it")]
+    TooShort,
+    #[error("it is longer than {SECRET_MAX_BYTES} bytes, and answers could not be searched for it")]
+    TooLong,
+    #[error("answers could not be searched for it: {0}")]
+    Build(String),
+}
 
 /// What is searched for, made ready.
 pub(crate) struct Patterns {
@@ -32,18 +45,30 @@ pub(crate) struct Patterns {
 pub(crate) struct Hit;
 
 impl Patterns {
-    /// None when there is nothing to search for.
-    pub(crate) fn new(secrets: &[Arc<SecretValue>]) -> Option<Self> {
-        let mut patterns: Vec<Vec<u8>> = secrets.iter().flat_map(|secret| forms(secret.bytes())).collect();
+    /// Makes the search for all of `secrets` ready, or fails: there is no search for a part of them.
+    pub(crate) fn new(secrets: &[Arc<SecretValue>]) -> Result<Self, Unsearchable> {
+        let mut patterns: Vec<Vec<u8>> = Vec::new();
+        for secret in secrets {
+            match secret.bytes().len() {
+                ..SECRET_MIN_BYTES => return Err(Unsearchable::TooShort),
+                length if length > SECRET_MAX_BYTES => return Err(Unsearchable::TooLong),
+                _ => patterns.extend(forms(secret.bytes())),
+            }
+        }
         patterns.retain(|pattern| pattern.len() >= PATTERN_MIN_BYTES);
         for pattern in &mut patterns {
             pattern.make_ascii_lowercase();
         }
         patterns.sort_unstable();
         patterns.dedup();
-        let longest = patterns.iter().map(Vec::len).max()?;
-        let automaton = AhoCorasick::builder().ascii_case_insensitive(true).build(&patterns).ok()?;
-        Some(Self { automaton, patterns, longest })
+        let longest = patterns.iter().map(Vec::len).max().ok_or(Unsearchable::TooShort)?;
+        let bytes: usize = patterns.iter().map(Vec::len).sum();
+        let automaton = AhoCorasick::builder()
+            .ascii_case_insensitive(true)
+            .kind((bytes > FAST_BYTES).then_some(AhoCorasickKind::ContiguousNFA))
+            .build(&patterns)
+            .map_err(|error| Unsearchable::Build(error.to_string()))?;
+        Ok(Self { automaton, patterns, longest })
     }
 
     /// Whether a text that is there as a whole holds a secret.
@@ -104,10 +129,11 @@ fn forms(value: &[u8]) -> Vec<Vec<u8>> {
 pub struct Finder(Arc<Patterns>);
 
 impl Finder {
-    /// None when each of `values` is too short to be told apart from ordinary text.
-    pub fn new(values: &[&[u8]]) -> Option<Self> {
+    /// Fails when one of `values` cannot be searched for, such as one that is too short to be told apart from ordinary
+    /// text.
+    pub fn new(values: &[&[u8]]) -> Result<Self, Unsearchable> {
         let values: Vec<_> = values.iter().map(|value| Arc::new(SecretValue::new(value.to_vec()))).collect();
-        Some(Self(Arc::new(Patterns::new(&values)?)))
+        Ok(Self(Arc::new(Patterns::new(&values)?)))
     }
 
     /// Whether one of them is in `text`.

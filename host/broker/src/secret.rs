@@ -11,6 +11,10 @@ use crate::target::Origin;
 
 /// The shortest value that is placed: a shorter one could not be told apart from ordinary text on its way back.
 pub const SECRET_MIN_BYTES: usize = 4;
+/// The longest value that is placed: the search for it takes memory in proportion.
+pub const SECRET_MAX_BYTES: usize = 8 << 10;
+/// The longest name of a header, parameter or field and the longest pointer of a place, in bytes.
+const PLACE_BYTES: usize = 256;
 
 /// The bytes of a secret. It has no text form and is overwritten when it is dropped.
 pub struct SecretValue(Zeroizing<Vec<u8>>);
@@ -65,7 +69,7 @@ impl Place {
             return Ok(Self::Path);
         }
         let (kind, name) = text.split_once(':').ok_or_else(wrong)?;
-        if name.is_empty() {
+        if name.is_empty() || name.len() > PLACE_BYTES || name.chars().any(char::is_control) {
             return Err(wrong());
         }
         match kind {

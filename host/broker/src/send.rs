@@ -20,7 +20,7 @@ use crate::receipt::{Account, Receipts};
 use crate::redirect::{self, Next, REDIRECTS};
 use crate::request::{self, Counted, Outgoing, RequestBody};
 use crate::scan::{Patterns, Scanner};
-use crate::secret::{Place, SECRET_MIN_BYTES, SecretSource};
+use crate::secret::{Place, SecretSource};
 use crate::target::{Origin, Target};
 
 /// The most that the head of an answer weighs.
@@ -236,10 +236,7 @@ impl Broker {
             if !secret.places.contains(&place) {
                 return Err(refused(format!("`{place}` is none of its places")));
             }
-            if secret.value.bytes().len() < SECRET_MIN_BYTES {
-                return Err(refused(format!("it is shorter than {SECRET_MIN_BYTES} bytes")));
-            }
-            self.placed().remember(&caller.id, &secret.value)?;
+            self.placed().remember(&caller.id, &secret.value).map_err(|error| refused(error.to_string()))?;
             values.insert(name, secret.value);
         }
         Ok(values)

@@ -363,6 +363,7 @@ impl Core {
                     _ => OperationStatus::Failed,
                 };
                 operation.error = failure_value(failure);
+                operation.receipt = failure.receipt.as_deref().cloned().unwrap_or(Value::Null);
                 EventType::ToolCallFailed
             }
         };

@@ -47,8 +47,8 @@ pub trait PluginAdmin: Send + Sync {
 
     async fn disable(&self, id: &PluginId) -> Result<(), AdminError>;
 
-    /// Its grants stay.
-    async fn remove(&self, id: &PluginId) -> Result<(), AdminError>;
+    /// Its grants stay, and without `purge` its key-value pairs.
+    async fn remove(&self, id: &PluginId, purge: bool) -> Result<PluginRemoved, AdminError>;
 
     /// The plugin need not be installed yet.
     async fn grant(&self, new: NewGrant) -> Result<Grant, AdminError>;
@@ -83,6 +83,36 @@ pub struct PluginView {
     pub grants: Vec<Grant>,
     /// What an upgrade that waits for consent asks for beyond this; of one plugin alone.
     pub waiting: Option<CapabilityDiff>,
+    pub usage: PluginUsage,
+}
+
+/// What the removal of a plugin has left and taken.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct PluginRemoved {
+    /// Key-value pairs that are still there.
+    pub kept_pairs: u64,
+    /// Key-value pairs that are gone.
+    pub purged_pairs: u64,
+}
+
+/// Sums of the receipts of a plugin's calls since the host started.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct PluginUsage {
+    pub calls: u64,
+    /// Calls that yielded nothing.
+    pub failures: u64,
+    /// Guest time.
+    pub cpu_us: u64,
+    /// Of the call that had the most.
+    pub peak_memory_bytes: u64,
+    pub host_calls: u64,
+    pub sent_bytes: u64,
+    pub received_bytes: u64,
+    /// In the granted folders.
+    pub written_bytes: u64,
+    pub created_files: u64,
+    /// Uses that nobody had granted.
+    pub denials: u64,
 }
 
 /// What an upgrade has come to.
@@ -146,6 +176,8 @@ pub struct PluginHealth {
     pub ready: usize,
     /// Switched on, but not loaded.
     pub failed: usize,
+    /// Whether those of the start are still being put in place, and the host is not called ready.
+    pub starting: bool,
     /// Why, when the plugins cannot be looked at.
     pub problem: Option<String>,
 }

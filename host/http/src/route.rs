@@ -16,6 +16,7 @@ pub(crate) mod secrets;
 pub(crate) mod sessions;
 pub(crate) mod threads;
 pub(crate) mod tools;
+pub(crate) mod usage;
 pub(crate) mod workspaces;
 
 /// The text of an id, or `""` when there is none: answers never carry null for a text.

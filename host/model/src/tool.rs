@@ -143,11 +143,20 @@ pub struct ToolFailure {
     pub blame: Blame,
     /// Facts for programs, such as the grant that is missing.
     pub details: Value,
+    /// Measurements of a call that ran before it failed, for the operation row.
+    pub receipt: Option<Box<Value>>,
 }
 
 impl ToolFailure {
     pub fn new(code: impl Into<String>, message: impl Into<String>, blame: Blame) -> Self {
-        Self { code: code.into(), message: message.into(), retryable: false, blame, details: Value::Null }
+        Self {
+            code: code.into(),
+            message: message.into(),
+            retryable: false,
+            blame,
+            details: Value::Null,
+            receipt: None,
+        }
     }
 
     #[must_use]

@@ -25,8 +25,13 @@ use crate::rule::Allowed;
 const ENDING: Duration = Duration::from_secs(5);
 /// Added to a signal's number to make an exit code of it, as shells do.
 const SIGNALLED: i32 = 128;
+/// The longest line that is told while a program runs.
+pub const LINE_BYTES: usize = 1000;
 /// The longest report of the supervisor.
 const REPORT_BYTES: u64 = 64 << 10;
+
+/// Hears each line of a running program.
+pub type Hear = Arc<dyn Fn(&str) + Send + Sync>;
 
 /// A folder that the plugin was granted, as a program may see it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -104,6 +109,17 @@ impl Broker {
     /// Cancel-safe: dropping this ends the program and everything that it started. Fails with `COMMAND_REFUSED` and the
     /// codes beginning with `PROGRAM_`.
     pub async fn run(&self, request: Request, cancel: &CancellationToken) -> Result<Output, ProcessError> {
+        self.run_heard(request, cancel, Arc::new(|_| {})).await
+    }
+
+    /// The same, with each line of both outputs told to `hear` as it comes, without its end and cut to
+    /// [`LINE_BYTES`]; what is beyond the kept output is not told.
+    pub async fn run_heard(
+        &self,
+        request: Request,
+        cancel: &CancellationToken,
+        hear: Hear,
+    ) -> Result<Output, ProcessError> {
         let inner = &self.0;
         let allowed = inner.policy.check(&request.program, &request.argv).map_err(ProcessError::Refused)?;
         let limits = &allowed.program.limits;
@@ -119,7 +135,7 @@ impl Broker {
         tokio::select! {
             biased;
             () = cancel.cancelled() => Err(ProcessError::Cancelled),
-            ended = started.finish(&order, kept, timeout) => ended,
+            ended = started.finish(&order, kept, timeout, hear) => ended,
         }
     }
 }
@@ -258,7 +274,13 @@ struct Started {
 }
 
 impl Started {
-    async fn finish(mut self, order: &Order, kept: usize, timeout: Duration) -> Result<Output, ProcessError> {
+    async fn finish(
+        mut self,
+        order: &Order,
+        kept: usize,
+        timeout: Duration,
+        hear: Hear,
+    ) -> Result<Output, ProcessError> {
         let (Some(stdout), Some(stderr)) = (self.child.stdout.take(), self.child.stderr.take()) else {
             return Err(ProcessError::Launcher { message: "it has no pipes".to_owned() });
         };
@@ -278,7 +300,14 @@ impl Started {
         };
         // What the last step says of itself needs no room of the program's.
         let room = kept.max(4096);
-        let all = async { tokio::join!(talk, capped(stdout, kept), capped(stderr, room)) };
+        // Nor is it a line of the program's.
+        let (mark, told) = (order.mark.clone(), hear.clone());
+        let heard: Hear = Arc::new(move |line| {
+            if !line.starts_with(&mark) {
+                told(line);
+            }
+        });
+        let all = async { tokio::join!(talk, capped(stdout, kept, hear), capped(stderr, room, heard)) };
         let Ok((report, out, err)) = tokio::time::timeout(timeout, all).await else {
             drop((hearing, saying));
             ended(&mut child).await;
@@ -333,14 +362,32 @@ struct Capped {
 }
 
 /// Reads to the end or to the cap. Beyond it the pipe is closed, which ends a program that goes on writing.
-async fn capped(from: impl AsyncRead + Unpin, cap: usize) -> Capped {
+async fn capped(from: impl AsyncRead + Unpin, cap: usize, hear: Hear) -> Capped {
     let mut bytes = Vec::new();
     let mut limited = from.take(u64::try_from(cap).unwrap_or(u64::MAX).saturating_add(1));
+    let mut told = 0;
     // A broken pipe is the end of it.
-    let _ = limited.read_to_end(&mut bytes).await;
+    while limited.read_buf(&mut bytes).await.is_ok_and(|read| read > 0) {
+        while let Some(length) = bytes[told..].iter().position(|byte| *byte == b'\n') {
+            tell(&bytes[told..told + length], &hear);
+            told += length + 1;
+        }
+    }
+    if told < bytes.len() {
+        tell(&bytes[told..], &hear);
+    }
     let truncated = bytes.len() > cap;
     bytes.truncate(cap);
     Capped { bytes, truncated }
+}
+
+/// Tells one line.
+fn tell(line: &[u8], hear: &Hear) {
+    let text = String::from_utf8_lossy(line);
+    let text = text.trim_end();
+    if !text.is_empty() {
+        hear(&text[..text.floor_char_boundary(LINE_BYTES)]);
+    }
 }
 
 /// Path of this very program, for [`Broker::new`].

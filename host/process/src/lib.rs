@@ -10,7 +10,7 @@ pub mod layers;
 pub mod policy;
 pub mod rule;
 
-pub use broker::{Broker, Folder, Output, Request};
+pub use broker::{Broker, Folder, Hear, Output, Request};
 pub use error::ProcessError;
 pub use layers::{Layer, Layers};
 pub use policy::{Policy, PolicyError};

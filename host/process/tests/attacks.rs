@@ -8,7 +8,7 @@ use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use berth_process::ProcessError;
+use berth_process::{ProcessError, Request};
 use support::{alive, broker, folder, line, request, run, said, shell};
 use tokio_util::sync::CancellationToken;
 
@@ -45,6 +45,28 @@ async fn a_program_that_may_start_none_starts_no_process() {
 
     assert_ne!(exit, 0);
     assert!(!said.contains("started"), "{said}");
+}
+
+#[tokio::test]
+async fn a_program_that_may_start_others_is_nobody_at_a_host_that_is_root() {
+    if !rustix::process::geteuid().is_root() {
+        return;
+    }
+    let broker = broker(&shell("processes = 16"));
+    let there = tempfile::tempdir().unwrap();
+    std::fs::write(there.path().join("private"), "of root").unwrap();
+    std::fs::set_permissions(there.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    let closed = std::os::unix::fs::PermissionsExt::from_mode(0o600);
+    std::fs::set_permissions(there.path().join("private"), closed).unwrap();
+
+    let ids = "id -u; id -g; id -G";
+    let (_, said_of) = said(&broker, line(ids)).await;
+    let reads = Request { folder: folder(there.path(), false), ..line("cat private") };
+    let (exit, refused) = said(&broker, reads).await;
+
+    assert!(said_of.starts_with("65534\n65534\n65534\n"), "{said_of}");
+    assert_ne!(exit, 0);
+    assert!(refused.contains("Permission denied"), "{refused}");
 }
 
 #[tokio::test]

@@ -4,8 +4,9 @@
 mod support;
 
 use std::os::unix::fs::PermissionsExt as _;
+use std::sync::Arc;
 
-use berth_process::ProcessError;
+use berth_process::{ProcessError, Request};
 use support::{broker, folder, line, request, run, said, shell};
 use tokio_util::sync::CancellationToken;
 
@@ -117,6 +118,33 @@ async fn a_folder_is_written_only_when_the_rule_and_the_grant_say_so() {
         assert!(said.contains("old text"), "{said}");
         assert_eq!(std::fs::remove_file(place.path().join("new")).is_ok(), written, "{rule} {grant}: {said}");
     }
+}
+
+#[tokio::test]
+async fn lines_are_told_while_the_program_runs() {
+    let broker = broker(&shell(""));
+    let there = tempfile::tempdir().unwrap();
+    let (told, mut lines) = tokio::sync::mpsc::unbounded_channel();
+    let hear = Arc::new(move |line: &str| told.send(line.to_owned()).unwrap());
+    let heard_request = Request {
+        folder: folder(there.path(), true),
+        // Goes on when the line that it wrote was heard.
+        ..line("echo first; while ! test -e go; do :; done; printf '\\n\\nsecond' >&2; printf last")
+    };
+
+    let cancel = CancellationToken::new();
+    let running = broker.run_heard(heard_request, &cancel, hear);
+    let goes = async {
+        assert_eq!(lines.recv().await.unwrap(), "first");
+        std::fs::write(there.path().join("go"), "").unwrap();
+        let mut rest = [lines.recv().await.unwrap(), lines.recv().await.unwrap()];
+        rest.sort();
+        rest
+    };
+    let (output, rest) = tokio::join!(running, goes);
+
+    assert_eq!(rest, ["last", "second"]);
+    assert_eq!(output.unwrap().stdout, b"first\nlast");
 }
 
 #[tokio::test]

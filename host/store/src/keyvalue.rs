@@ -6,7 +6,7 @@ use base64::engine::general_purpose::STANDARD;
 use berth_core::port::store::{
     KeysFrom, KeyvaluePair, KeyvalueRepo, KeyvalueSpace, KeyvalueUsage, StoreError,
 };
-use berth_model::Timestamp;
+use berth_model::{PluginId, Timestamp};
 use sqlx::any::AnyRow;
 
 use crate::row::Row;
@@ -160,6 +160,26 @@ impl KeyvalueRepo for SqlTx {
         };
         self.set_usage(space, after).await?;
         Ok(true)
+    }
+
+    async fn count_keyvalue(&mut self, plugin: &PluginId) -> Result<u64, StoreError> {
+        let spaces = select!(
+            self,
+            read_usage,
+            "SELECT plugin_id, pairs, bytes, revision FROM keyvalue_space WHERE plugin_id = $1",
+            plugin.to_string(),
+        )?;
+        Ok(spaces.iter().map(|usage| u64::try_from(usage.pairs).unwrap_or(0)).sum())
+    }
+
+    async fn purge_keyvalue(&mut self, plugin: &PluginId) -> Result<u64, StoreError> {
+        let removed = execute!(self, "DELETE FROM keyvalue WHERE plugin_id = $1", plugin.to_string())?;
+        execute!(
+            self,
+            "UPDATE keyvalue_space SET pairs = 0, bytes = 0, revision = revision + 1 WHERE plugin_id = $1",
+            plugin.to_string(),
+        )?;
+        Ok(removed)
     }
 
     async fn list_keyvalue_keys(

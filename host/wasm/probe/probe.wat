@@ -31,6 +31,17 @@
         (func $symlink (param i32 i32 i32 i32 i32 i32)))
     (import "wasi:filesystem/types@0.2.0" "[method]descriptor.unlink-file-at"
         (func $unlink (param i32 i32 i32 i32)))
+    (import "wasi:http/types@0.2.0" "[constructor]fields" (func $fields (result i32)))
+    (import "wasi:http/types@0.2.0" "[constructor]outgoing-request" (func $new_request (param i32) (result i32)))
+    (import "wasi:http/types@0.2.0" "[method]outgoing-request.set-scheme"
+        (func $set_scheme (param i32 i32 i32 i32 i32) (result i32)))
+    (import "wasi:http/types@0.2.0" "[method]outgoing-request.set-authority"
+        (func $set_authority (param i32 i32 i32 i32) (result i32)))
+    (import "wasi:http/types@0.2.0" "[method]outgoing-request.set-path-with-query"
+        (func $set_path (param i32 i32 i32 i32) (result i32)))
+    (import "wasi:http/types@0.2.0" "[method]future-incoming-response.subscribe" (func $subscribe (param i32) (result i32)))
+    (import "wasi:http/types@0.2.0" "[method]future-incoming-response.get" (func $get (param i32 i32)))
+    (import "wasi:http/outgoing-handler@0.2.0" "handle" (func $handle (param i32 i32 i32 i32)))
     (import "berth:plugin/capabilities@0.1.0" "check" (func $check (param i32 i32 i32 i32) (result i32)))
     (import "berth:plugin/endpoints@0.1.0" "call" (func $call (param i32 i32 i32 i32 i32 i32 i32)))
 
@@ -121,6 +132,13 @@
         ;; Four thousand lines of one character.
         (memory.fill (i32.const 65536) (i32.const 10) (i32.const 4000))
         (local.set $stream (call $stdout))
+        (call $write_stream (local.get $stream) (i32.const 65536) (i32.const 4000) (i32.const 0))
+        (i32.const 1000))
+    (func (export "long-line") (result i32) (local $stream i32)
+        ;; Eight thousand characters, in the two pieces that a stream takes.
+        (memory.fill (i32.const 65536) (i32.const 97) (i32.const 4000))
+        (local.set $stream (call $stdout))
+        (call $write_stream (local.get $stream) (i32.const 65536) (i32.const 4000) (i32.const 0))
         (call $write_stream (local.get $stream) (i32.const 65536) (i32.const 4000) (i32.const 0))
         (i32.const 1000))
     (func (export "answer") (param $megabytes i32) (result i32) (local $n i32)
@@ -215,4 +233,22 @@
             (local.set $n (i32.add (local.get $n) (i32.const 1)))
             (br_if 0 (i32.lt_u (local.get $n) (i32.const 100))))
         (i32.const 1000))
+    ;; Sends a request and waits for the head of its answer; 19 is the number of an URI that cannot be.
+    (func (export "request") (param $secure i32) (param $host i32) (param $host_length i32)
+        (param $path i32) (param $path_length i32) (result i32) (local $request i32) (local $answer i32)
+        (local.set $request (call $new_request (call $fields)))
+        (drop (call $set_scheme (local.get $request) (i32.const 1) (local.get $secure) (i32.const 0) (i32.const 0)))
+        (if (call $set_authority (local.get $request) (i32.const 1) (local.get $host) (local.get $host_length))
+            (then (return (i32.const 19))))
+        (if (call $set_path (local.get $request) (i32.const 1) (local.get $path) (local.get $path_length))
+            (then (return (i32.const 19))))
+        (call $handle (local.get $request) (i32.const 0) (i32.const 0) (i32.const 0))
+        (if (i32.load8_u (i32.const 0)) (then (return (i32.load8_u (i32.const 8)))))
+        (local.set $answer (i32.load (i32.const 8)))
+        (call $block (call $subscribe (local.get $answer)))
+        (call $get (local.get $answer) (i32.const 0))
+        (if (i32.eqz (i32.load8_u (i32.const 0))) (then unreachable))
+        (if (i32.load8_u (i32.const 8)) (then unreachable))
+        (if (result i32) (i32.load8_u (i32.const 16))
+            (then (i32.load8_u (i32.const 24))) (else (i32.const 1000))))
 )

@@ -11,8 +11,10 @@ pub(crate) mod resident;
 pub mod run;
 pub mod spending;
 pub mod state;
+pub mod used;
 
-pub use outcome::{CallOutcome, Receipt};
+pub use outcome::{CallOutcome, Measured, Receipt};
+pub use used::{Usage, Used};
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -6,8 +6,9 @@ pub mod files_pool;
 pub mod profile;
 pub mod ticker;
 
+use std::collections::HashMap;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -19,6 +20,7 @@ use wasmtime::component::{Component, Linker};
 
 use crate::call::ready::{InstancePolicy, Rooms};
 use crate::call::state::PluginState;
+use crate::call::{Usage, Used};
 use crate::error::{CallError, EngineError, LoadError};
 use crate::limits::{self, Limits, Wishes};
 use crate::plugin::{ComponentSource, LoadedPlugin, PluginSpec};
@@ -134,6 +136,8 @@ pub(crate) struct Inner {
     pub files: files_pool::FilesPool,
     /// Instances at rest.
     pub rooms: Arc<Rooms>,
+    /// What the calls of each plugin have used, by id.
+    used: Mutex<HashMap<String, Arc<Used>>>,
     cache: Option<cache::ArtifactCache>,
     compilers: Semaphore,
     allocator: profile::Allocator,
@@ -144,6 +148,14 @@ impl PluginEngine {
     ///
     /// A machine that has no room for the pool gets a smaller one or none: see [`Self::status`].
     pub fn new(config: EngineConfig) -> Result<Self, EngineError> {
+        Self::linked(config, |_| Ok(()))
+    }
+
+    /// The same, with `more` said to the linker when everything is linked.
+    pub(crate) fn linked(
+        config: EngineConfig,
+        more: impl FnOnce(&mut Linker<PluginState>) -> wasmtime::Result<()>,
+    ) -> Result<Self, EngineError> {
         let (engine, allocator) = profile::build(&config)?;
         if allocator.slots == 0 && config.pooling == Pooling::Probe {
             tracing::warn!(reason = %allocator.reason, "plugins get their memory on demand: calls are slower");
@@ -156,7 +168,9 @@ impl PluginEngine {
             ),
         };
         let mut linker = Linker::new(&engine);
-        crate::wit::link(&mut linker).map_err(|source| EngineError::Link { source })?;
+        crate::wit::link(&mut linker)
+            .and_then(|()| more(&mut linker))
+            .map_err(|source| EngineError::Link { source })?;
         ticker::spawn(&engine, config.tick).map_err(|source| EngineError::Ticker { source })?;
         let files = files_pool::FilesPool::new(config.file_threads);
         Ok(Self {
@@ -167,12 +181,30 @@ impl PluginEngine {
                 memory: Arc::new(Semaphore::new(budget(config.memory_bytes))),
                 files,
                 rooms: Arc::new(Rooms::default()),
+                used: Mutex::default(),
                 cache,
                 compilers: Semaphore::new(COMPILERS),
                 allocator,
                 config,
             }),
         })
+    }
+
+    /// Where the calls of a plugin add up what they have used.
+    pub(crate) fn used(&self, plugin: &str) -> Arc<Used> {
+        let mut used = self.inner.used.lock().unwrap_or_else(PoisonError::into_inner);
+        used.entry(plugin.to_owned()).or_default().clone()
+    }
+
+    /// What the calls of a plugin have used since the host started.
+    pub fn usage(&self, plugin: &str) -> Usage {
+        let used = self.inner.used.lock().unwrap_or_else(PoisonError::into_inner);
+        used.get(plugin).map(|used| used.usage()).unwrap_or_default()
+    }
+
+    /// Forgets what a plugin that is gone has used.
+    pub(crate) fn forget_usage(&self, plugin: &str) {
+        self.inner.used.lock().unwrap_or_else(PoisonError::into_inner).remove(plugin);
     }
 
     /// The allocator that was taken, and how busy the engine is.

@@ -20,6 +20,7 @@ pub mod life;
 pub mod package;
 pub mod policies;
 mod registry;
+mod removal;
 pub mod secrets;
 mod shelf;
 mod target;
@@ -42,8 +43,10 @@ pub use error::HostError;
 pub use install::{Assent, Installed, Outcome};
 pub use life::{Life, Probe, Step};
 pub use package::Package;
+pub use removal::{Pairs, Removed};
 use tokio_util::task::TaskTracker;
 
+use crate::call::Usage;
 use crate::capability::context::CallContext;
 use crate::capability::logs::LogLine;
 use crate::capability::services::Services;
@@ -95,6 +98,8 @@ pub struct PluginView {
     /// Whether it is loaded and can be called.
     pub is_ready: bool,
     pub grants: Vec<berth_model::plugin::Grant>,
+    /// What its calls have used since the host started.
+    pub usage: Usage,
 }
 
 impl PluginHost {
@@ -172,6 +177,7 @@ impl PluginHost {
             .map(|plugin| PluginView {
                 is_ready: self.registry.shelf.lookup(&plugin.id).is_some(),
                 grants: grants.iter().filter(|grant| grant.plugin == plugin.id).cloned().collect(),
+                usage: self.parts.engine.usage(plugin.id.as_str()),
                 plugin,
             })
             .collect())
@@ -182,7 +188,8 @@ impl PluginHost {
         let mut tx = self.parts.store.read().await?;
         let plugin = tx.lookup_plugin(id).await?.ok_or_else(|| HostError::not_found(id))?;
         let grants = tx.list_grants(Some(id)).await?;
-        Ok(PluginView { is_ready: self.registry.shelf.lookup(id).is_some(), plugin, grants })
+        let usage = self.parts.engine.usage(id.as_str());
+        Ok(PluginView { is_ready: self.registry.shelf.lookup(id).is_some(), plugin, grants, usage })
     }
 
     /// Loads a plugin that was switched off, has failed or is quarantined.
@@ -198,21 +205,6 @@ impl PluginHost {
         let mut plugin = self.row(id).await?;
         plugin.status = PluginStatus::Disabled;
         self.save(&plugin).await?;
-        let taken = self.registry.shelf.take(id);
-        self.retire(id.clone(), taken);
-        Ok(())
-    }
-
-    /// Forgets a plugin; its grants stay. Calls in flight end as with [`Self::disable`].
-    pub async fn remove(&self, id: &PluginId) -> Result<(), HostError> {
-        let _turn = self.turn(id).await;
-        let mut tx = self.parts.store.write().await?;
-        if !tx.remove_plugin(id).await? {
-            return Err(HostError::not_found(id));
-        }
-        tx.remove_generations(id).await?;
-        tx.commit().await?;
-        self.write_lock().await;
         let taken = self.registry.shelf.take(id);
         self.retire(id.clone(), taken);
         Ok(())

@@ -24,11 +24,14 @@ pub mod tool;
 pub mod value;
 pub mod wit;
 
-pub use call::{CallOutcome, Receipt, ToolInvocation};
+pub use call::{CallOutcome, Receipt, ToolInvocation, Usage};
 pub use capability::logs::LogLine;
 pub use engine::{EngineConfig, EngineStatus, PluginEngine, Pooling};
 pub use error::{CallError, EngineError, InstallError, LoadError};
-pub use host::{Assent, HostError, HostParts, Installed, NewGrant, Outcome, Package, PluginHost, PluginView};
+pub use host::{
+    Assent, HostError, HostParts, Installed, NewGrant, Outcome, Package, Pairs, PluginHost, PluginView,
+    Removed,
+};
 pub use inspect::{Docs, Inspection};
 pub use manifest::{Manifest, ManifestError};
 pub use plugin::{ComponentSource, DescribeError, LoadedPlugin, PluginSpec};

@@ -181,6 +181,9 @@ limits! {
 }
 
 #[cfg(test)]
+mod defaults;
+
+#[cfg(test)]
 mod tests {
     use super::*;
 

@@ -14,7 +14,7 @@ use wasmtime::component::{Component, ComponentExportIndex, InstancePre};
 use crate::call::ready::{self, Mode, Ready};
 use crate::call::run::{self, Work};
 use crate::call::state::PluginState;
-use crate::call::{CallOutcome, ToolInvocation};
+use crate::call::{CallOutcome, Measured, ToolInvocation, Usage, Used};
 use crate::capability::context::CallContext;
 use crate::capability::grants::Request;
 use crate::capability::logs::LogLine;
@@ -75,6 +75,8 @@ pub(crate) struct Loaded {
     /// How calls get their instance.
     pub mode: Mode,
     pub ready: Ready,
+    /// By all generations of the plugin together.
+    pub used: Arc<Used>,
 }
 
 /// Whether an export is one that the host looks up by name.
@@ -121,6 +123,7 @@ impl LoadedPlugin {
             tools.insert(tool.key(), Prepared::of(&component, tool)?);
         }
         let limits = engine.limits(&spec.manifest.wishes);
+        let id = spec.manifest.id.clone();
         let mode = engine.inner.config.instances.mode(spec.manifest.instances);
         Ok(Self {
             inner: Arc::new(Loaded {
@@ -129,7 +132,7 @@ impl LoadedPlugin {
                 channel: ChannelExports::of(&pre),
                 tools,
                 pre,
-                id: spec.manifest.id.clone(),
+                id: id.clone(),
                 digest: spec.digest,
                 limits,
                 requests: Arc::new(spec.manifest.requests.clone()),
@@ -138,6 +141,7 @@ impl LoadedPlugin {
                 recent: Mutex::new(VecDeque::new()),
                 mode,
                 ready: Ready::default(),
+                used: engine.used(&id),
                 engine,
             }),
         })
@@ -210,7 +214,7 @@ impl LoadedPlugin {
         if let Some(dynamic) = &self.inner.dynamic {
             let invocation = ToolInvocation::new("describe", Value::Null, context);
             let work = Work::Describe { function: dynamic.describe };
-            let answer = self.run(invocation, work).await?;
+            let answer = self.run(invocation, work).await.outcome?;
             let json = answer.content.as_str().unwrap_or_default();
             tools.extend(tool::described(&self.inner.manifest, json.as_bytes())?);
         }
@@ -239,15 +243,28 @@ impl LoadedPlugin {
     /// Ends within the limits of the plugin and the time-out of the call, whatever the guest does. Cancel-safe:
     /// dropping the future stops the guest at once, `cancel` gives it a second to return.
     pub async fn call(&self, invocation: ToolInvocation) -> Result<CallOutcome, CallError> {
-        self.call_with(invocation).await
+        self.measured(invocation).await.outcome
     }
 
-    async fn call_with(&self, mut invocation: ToolInvocation) -> Result<CallOutcome, CallError> {
+    /// [`Self::call`], with what the call has used also when it yields nothing.
+    pub async fn measured(&self, mut invocation: ToolInvocation) -> Measured {
+        match self.prepared(&mut invocation) {
+            Ok(work) => self.run(invocation, work).await,
+            Err(error) => error.into(),
+        }
+    }
+
+    /// What its calls have used since the host started, those of its earlier generations too.
+    pub fn usage(&self) -> Usage {
+        self.inner.used.usage()
+    }
+
+    fn prepared(&self, invocation: &mut ToolInvocation) -> Result<Work, CallError> {
         let Some(prepared) = self.inner.tools.get(&invocation.tool) else {
-            return Err(CallError::UnknownTool { tool: invocation.tool });
+            return Err(CallError::UnknownTool { tool: std::mem::take(&mut invocation.tool) });
         };
         let arguments = std::mem::take(&mut invocation.arguments);
-        let work = match prepared {
+        Ok(match prepared {
             Prepared::Typed { function, shape } => {
                 let params = Decoder::new(limits::VALUES, limits::INPUT_BYTES)
                     .params(&shape.params, arguments)
@@ -256,18 +273,24 @@ impl LoadedPlugin {
             }
             Prepared::Dynamic => {
                 let Some(dynamic) = &self.inner.dynamic else {
-                    return Err(CallError::UnknownTool { tool: invocation.tool });
+                    return Err(CallError::UnknownTool { tool: std::mem::take(&mut invocation.tool) });
                 };
                 let arguments = run::dynamic_arguments(&arguments).map_err(CallError::Arguments)?;
                 let meta = invocation.context.meta.clone();
                 let name = std::mem::take(&mut invocation.tool);
                 Work::Invoke { function: dynamic.invoke, name, arguments, meta }
             }
-        };
-        self.run(invocation, work).await
+        })
     }
 
-    async fn run(&self, invocation: ToolInvocation, work: Work) -> Result<CallOutcome, CallError> {
+    async fn run(&self, invocation: ToolInvocation, work: Work) -> Measured {
+        match self.admitted() {
+            Ok(permits) => run::run(self.inner.clone(), invocation, work, permits).await,
+            Err(error) => error.into(),
+        }
+    }
+
+    fn admitted(&self) -> Result<run::Permits, CallError> {
         let engine = &self.inner.engine.inner;
         let host = engine
             .calls
@@ -280,7 +303,7 @@ impl LoadedPlugin {
                 limit: self.inner.limits.concurrent_calls,
             })?;
         let memory = self.inner.engine.admit(&self.inner.limits)?;
-        run::run(self.inner.clone(), invocation, work, (host, own, memory)).await
+        Ok((host, own, memory))
     }
 }
 

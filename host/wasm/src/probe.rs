@@ -5,6 +5,7 @@
 //! `tries`.
 
 mod folders;
+mod network;
 mod tries;
 
 use std::sync::Arc;
@@ -15,11 +16,14 @@ use berth_model::{ActorId, CallId, OperationId, WorkspaceId};
 use serde::Serialize;
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
+use wasmtime::component::Linker;
 
 use crate::call::ToolInvocation;
+use crate::call::state::PluginState;
 use crate::capability::Capability;
 use crate::capability::context::CallContext;
 use crate::capability::grants::{Fixed, GrantView, Granted};
+use crate::capability::services::Services;
 use crate::engine::{EngineConfig, PluginEngine};
 use crate::error::{CallError, EngineError, InstallError, LoadError};
 use crate::inspect::{Docs, inspect};
@@ -27,6 +31,7 @@ use crate::limits::{self, KEYS, Limits};
 use crate::manifest::{Manifest, ManifestError};
 use crate::plugin::{ComponentSource, LoadedPlugin, PluginSpec};
 use folders::Folders;
+use network::{Gaps, REQUESTS, Recorder, Request};
 use tries::{Says, TRIES};
 
 /// The component that tries.
@@ -79,7 +84,12 @@ pub struct Probe {
     engine: EngineConfig,
     limits: Limits,
     keeps_read_only: bool,
+    gaps: Gaps,
+    /// What is put in the place of the host's functions; nothing outside of the tests of the self-test.
+    instead: Instead,
 }
+
+type Instead = fn(&mut Linker<PluginState>) -> wasmtime::Result<()>;
 
 impl Probe {
     /// `engine` is what plugins run in; the limits of the tries are those of plugins, with less time.
@@ -97,7 +107,7 @@ impl Probe {
         engine.ceilings = Limits::ceilings();
         engine.stack_bytes = limits::STACK_BYTES;
         engine.cache = None;
-        Self { engine, limits, keeps_read_only: true }
+        Self { engine, limits, keeps_read_only: true, gaps: Gaps::default(), instead: |_| Ok(()) }
     }
 
     /// The same without one wall, to see that the try behind it is told as allowed. Configuration cannot get here.
@@ -114,12 +124,16 @@ impl Probe {
             "stack" => self.engine.stack_bytes = 16 << 20,
             "handles" => limits.handles = 65_536,
             "logs" => limits.log_lines = 100_000,
+            "line" => limits.log_line_bytes = 64 << 10,
             "data" => (limits.hostcall_bytes, limits.output_bytes) = (2 << 30, 2 << 30),
+            "output" => limits.output_bytes = 2 << 30,
             "random" => limits.random_bytes = 8 << 20,
             "written" => limits.written_bytes = 1 << 30,
             "created" => limits.created_files = 100_000,
             "calls" => limits.concurrent_calls = 32,
             "read-only" => self.keeps_read_only = false,
+            "addresses" => self.gaps.addresses = true,
+            "hosts" => self.gaps.hosts = true,
             _ => {}
         }
         for key in KEYS {
@@ -144,13 +158,23 @@ impl Probe {
         answer_megabytes: u32,
     ) -> Result<Vec<Row>, ProbeError> {
         let folders = Folders::make()?;
-        let engine = PluginEngine::new(self.engine.clone())?;
+        let engine = PluginEngine::linked(self.engine.clone(), self.instead)?;
         let plugin = self.load(&engine).await?;
-        let stage = Stage { plugin, folders, limits: self.limits, keeps_read_only: self.keeps_read_only };
+        let (recorder, outlet) = Recorder::outlet();
+        let stage = Stage {
+            plugin,
+            folders,
+            limits: self.limits,
+            keeps_read_only: self.keeps_read_only,
+            gaps: self.gaps,
+            recorder,
+            services: Services::none().with_http(outlet),
+        };
         let mut rows = Vec::new();
         for attempt in TRIES.iter().filter(|attempt| wanted(attempt.name)) {
-            let arguments = match attempt.tool {
-                "answer" => json!({ "megabytes": answer_megabytes }),
+            let arguments = match attempt.name {
+                "answer-1-gib" => json!({ "megabytes": answer_megabytes }),
+                "answer-2-mib" => json!({ "megabytes": 2 }),
                 _ => json!({}),
             };
             rows.push(stage.attempt(attempt, arguments).await);
@@ -161,6 +185,9 @@ impl Probe {
         if wanted("concurrent-calls") {
             rows.push(stage.crowd().await);
         }
+        for request in REQUESTS.iter().filter(|request| wanted(request.name)) {
+            rows.push(stage.request(request).await);
+        }
         rows.extend(files_that_are_no_plugins().into_iter().filter(|row| wanted(&row.name)));
         Ok(rows)
     }
@@ -168,7 +195,9 @@ impl Probe {
     fn manifest(&self) -> Result<Manifest, ManifestError> {
         let limits: String =
             KEYS.iter().map(|key| format!("{} = {}\n", key.name, (key.value)(&self.limits))).collect();
-        Manifest::parse(&format!("{MANIFEST}[limits]\n{limits}"))
+        let hosts = json!(self.gaps.hosts());
+        let http = format!("[[capability]]\nname = \"http\"\nscope = {{ hosts = {hosts} }}\n");
+        Manifest::parse(&format!("{MANIFEST}{http}[limits]\n{limits}"))
     }
 
     async fn load(&self, engine: &PluginEngine) -> Result<LoadedPlugin, ProbeError> {
@@ -204,6 +233,9 @@ struct Stage {
     folders: Folders,
     limits: Limits,
     keeps_read_only: bool,
+    gaps: Gaps,
+    recorder: Arc<Recorder>,
+    services: Services,
 }
 
 impl Stage {
@@ -215,8 +247,10 @@ impl Stage {
         };
         let keep = if self.keeps_read_only { "ro" } else { "rw" };
         let requests = self.plugin.manifest().requests.clone();
-        let grants = vec![granted("/rw", "rw"), granted("/keep", keep)];
+        let http = Granted { capability: Capability::Http, scope: self.gaps.scope(), mode: GrantMode::Allow };
+        let grants = vec![granted("/rw", "rw"), granted("/keep", keep), http];
         let mut invocation = ToolInvocation::new(tool, arguments, context());
+        invocation.services = self.services.clone();
         invocation.grants = Arc::new(Fixed(Arc::new(GrantView::new(1, "probe", requests, grants))));
         invocation
     }
@@ -238,10 +272,39 @@ impl Stage {
                 let by = format!("{kept} lines kept, {dropped} dropped");
                 row(if is_cut { Outcome::Blocked } else { Outcome::Allowed }, by)
             }
+            (Ok(outcome), Says::CutLine) => {
+                let most = Limits::default().log_line_bytes;
+                let longest = outcome.receipt.logs.iter().map(|line| line.text.len()).max().unwrap_or(0);
+                let is_cut = longest == most;
+                let by = format!("{longest} bytes of 8000 kept");
+                row(if is_cut { Outcome::Blocked } else { Outcome::Allowed }, by)
+            }
             (Ok(outcome), says) => match says.refusal(&outcome.content) {
                 Some(by) => row(Outcome::Blocked, by.to_owned()),
                 None => row(Outcome::Allowed, "nothing stopped it".to_owned()),
             },
+        }
+    }
+
+    /// A request over HTTP, which reaches nobody outside of this process whatever becomes of it.
+    async fn request(&self, request: &Request) -> Row {
+        let begin = Instant::now();
+        let ended = self.plugin.measured(self.invocation("request", request.arguments())).await.outcome;
+        let row = |outcome, by: String| Row::new(request.name, begin, outcome, by);
+        if let Some(address) = self.recorder.take_stray(request) {
+            return row(Outcome::Allowed, format!("{address} was dialled"));
+        }
+        match ended {
+            Err(error) => row(Outcome::Allowed, format!("ended with {}: {error}", error.code())),
+            Ok(outcome) if outcome.content == tries::DONE => {
+                row(Outcome::Allowed, "it was answered".to_owned())
+            }
+            Ok(outcome) => {
+                // What the guest is told says less than what the operator reads.
+                let told = outcome.receipt.logs.last().and_then(|line| line.text.split(':').next());
+                let number = format!("the error {} of wasi:http", outcome.content);
+                row(Outcome::Blocked, told.map_or(number, str::to_owned))
+            }
         }
     }
 
@@ -280,7 +343,7 @@ impl Stage {
 fn files_that_are_no_plugins() -> Vec<Row> {
     let manifest =
         |text: &str| Manifest::parse(&format!("[plugin]\nid = \"probe\"\nversion = \"0.1.0\"\n{text}"));
-    let endpoint = "[[capability]]\nname = \"endpoint\"\n";
+    let endpoint = "[[capability]]\nname = \"endpoint\"\n[[capability]]\nname = \"http\"\nscope = { hosts = [\"https://a.example\"] }\n";
     let ours: &[u8] = b"berth:plugin/endpoints@0.1.0";
     let strange = replaced(COMPONENT, ours, b"acmes:plugin/endpoints@0.1.0");
     let mut compiled = b"\x7fELF\x02\x01\x01\0".to_vec();
@@ -338,3 +401,6 @@ fn context() -> CallContext {
         meta: Vec::new(),
     }
 }
+
+#[cfg(test)]
+mod tests;

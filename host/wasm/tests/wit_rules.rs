@@ -1,9 +1,15 @@
 //! The rules that every WIT package of this tree keeps: what a plugin's author reads, and what can never change.
 #![allow(clippy::unwrap_used)]
 
+mod support;
+
 use std::path::{Path, PathBuf};
 
-use wit_parser::{Docs, Function, Resolve, Type, TypeDefKind, TypeId, TypeOwner, UnresolvedPackageGroup};
+use wit_component::StringEncoding;
+use wit_parser::{
+    Docs, Function, ManglingAndAbi, Resolve, Type, TypeDefKind, TypeId, TypeOwner, UnresolvedPackageGroup,
+    WorldItem,
+};
 
 /// A package of ours, parsed.
 fn parsed(text: &str) -> Resolve {
@@ -149,6 +155,97 @@ fn types_of_the_host_cannot_need_a_case_that_they_lack() {
             _ => {}
         }
     }
+}
+
+#[test]
+fn an_interface_stands_in_a_file_of_its_own_and_worlds_only_list_interfaces() {
+    let wit = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../wit");
+    for entry in std::fs::read_dir(&wit).unwrap() {
+        let path = entry.unwrap().path();
+        let text = std::fs::read_to_string(&path).unwrap();
+        let found: Vec<&str> =
+            text.lines().filter_map(|line| line.strip_prefix("interface ")?.split(' ').next()).collect();
+        let name = path.file_stem().unwrap().to_str().unwrap();
+        match name {
+            "world" => assert_eq!(found, [""; 0]),
+            // The exports that a plugin may have or not, a few lines each.
+            "optional" => assert!(found.len() > 1),
+            // The words of a delivery are those of the channel and of its edits.
+            _ => assert!(found.contains(&name) && found.len() <= 2, "{name}: {found:?}"),
+        }
+        assert!(text.contains("package berth:plugin@0.1.0;"), "{name}");
+    }
+    let resolve = folder(&wit);
+    for (_, world) in &resolve.worlds {
+        for item in world.imports.values().chain(world.exports.values()) {
+            assert!(matches!(item, WorldItem::Interface { .. }), "{} has more than interfaces", world.name);
+        }
+    }
+}
+
+#[test]
+fn what_is_asked_and_answered_has_room_for_further_facts() {
+    let resolve = folder(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../../wit"));
+    let fields = |name: &str| -> Vec<String> {
+        let found = resolve.types.iter().find(|(_, known)| known.name.as_deref() == Some(name));
+        let TypeDefKind::Record(record) = &found.unwrap().1.kind else { panic!("`{name}` is no record") };
+        record.fields.iter().map(|field| field.name.clone()).collect()
+    };
+    for record in [
+        "call-context",
+        "request",
+        "output",
+        "delivery",
+        "new-message",
+        "limits",
+        "recipe",
+        "exchanged",
+        "connect-request",
+        "event",
+    ] {
+        assert!(fields(record).contains(&"meta".to_owned()), "{record}: {:?}", fields(record));
+    }
+}
+
+/// A component that imports all that a world imports, and calls none of it.
+fn importing(resolve: &Resolve, world: &str) -> Vec<u8> {
+    let package = resolve.packages.iter().find(|(_, one)| one.name.to_string() == "berth:plugin@0.1.0");
+    let world = resolve.select_world(&[package.unwrap().0], Some(world)).unwrap();
+    let mut module = wit_component::dummy_module(resolve, world, ManglingAndAbi::Standard32);
+    wit_component::embed_component_metadata(&mut module, resolve, world, StringEncoding::UTF8).unwrap();
+    wit_component::ComponentEncoder::default().module(&module).unwrap().encode().unwrap()
+}
+
+#[tokio::test]
+async fn each_import_of_each_world_is_served() {
+    let resolve = folder(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../../wit"));
+    let wishes: String = ["endpoint", "secret", "process", "channel", "websocket", "approval"]
+        .map(|name| match name {
+            "secret" => "[[capability]]\nname = \"secret\"\nscope = { id = \"a\" }\n".to_owned(),
+            name => format!("[[capability]]\nname = \"{name}\"\n"),
+        })
+        .concat();
+    let mut served = 0;
+    for (_, world) in resolve.worlds.iter().filter(|(_, world)| !world.exports.is_empty()) {
+        let bytes = importing(&resolve, &world.name);
+        let kind = if world.name.starts_with("channel") { "kind = \"channel\"\n" } else { "" };
+        let text = format!("[plugin]\nid = \"test\"\nversion = \"0.1.0\"\n{kind}{wishes}");
+        let manifest = berth_wasm::Manifest::parse(&text).unwrap();
+        let inspection =
+            berth_wasm::inspect::inspect(&bytes, &manifest, &berth_wasm::Docs::default()).unwrap();
+        served += inspection.imports.len();
+
+        let spec = berth_wasm::PluginSpec {
+            digest: inspection.digest,
+            component: berth_wasm::ComponentSource::Bytes(bytes.into()),
+            manifest: std::sync::Arc::new(manifest),
+            tools: Vec::new(),
+        };
+        let loaded = support::engine().load(spec).await;
+
+        assert!(loaded.is_ok(), "{}: {:?}", world.name, loaded.err());
+    }
+    assert!(served >= 14, "{served}");
 }
 
 #[test]

@@ -1,6 +1,5 @@
 //! `berth doctor`.
 
-mod network;
 mod probe;
 
 use clap::Args;

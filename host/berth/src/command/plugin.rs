@@ -93,8 +93,8 @@ enum Action {
     Enable(Plugin),
     /// Stop a plugin from taking calls; calls under way end by themselves.
     Disable(Plugin),
-    /// Remove a plugin; its grants stay, for the day it comes back.
-    Remove(Plugin),
+    /// Remove a plugin; its grants and its key-value pairs stay, for the day it comes back.
+    Remove(life::Remove),
     /// Print what a plugin said lately on its standard output and error.
     Logs(Plugin),
     /// Call a tool as the owner, and print what it answers.
@@ -151,11 +151,7 @@ async fn with_host(global: &Global, action: Action) -> Result<(), Failure> {
             report(global, &answer, &format!("{id} takes no calls"));
             Ok(())
         }
-        Action::Remove(Plugin { id }) => {
-            let answer = client.delete(&path_of(&id, "")).await?;
-            report(global, &answer, &format!("{id} is removed"));
-            Ok(())
-        }
+        Action::Remove(options) => life::remove(global, &client, &options).await,
         Action::Logs(Plugin { id }) => show::logs(global, &client, &id).await,
         Action::Call(options) => call::run(global, &client, options).await,
         Action::Channel(Plugin { id }) => events::channel(global, &client, &id).await,

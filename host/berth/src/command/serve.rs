@@ -58,10 +58,12 @@ pub async fn run(global: &Global, options: Options) -> Result<(), Failure> {
         host = Host::start(settings) => host?,
         () = stop.cancelled() => return Ok(()),
     };
-    if global.json {
-        output::json(&serde_json::json!({ "ready": true, "url": host.url() }));
-    } else {
-        output::line(&format!("berth is ready at {}", host.url()));
-    }
-    host.run(stop).await
+    let ready = |url: &str| {
+        if global.json {
+            output::json(&serde_json::json!({ "ready": true, "url": url }));
+        } else {
+            output::line(&format!("berth is ready at {url}"));
+        }
+    };
+    host.run(stop, ready).await
 }

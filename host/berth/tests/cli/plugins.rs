@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::support::{Host, Options, plugin};
+use crate::support::{Host, Options, fixture, plugin};
 
 fn installed(name: &str) -> Host {
     let host = Host::start(Options::default());
@@ -29,6 +29,36 @@ fn a_plugin_is_installed_called_switched_off_and_removed() {
     assert_eq!(again, called);
     assert_eq!(removed, "echo is removed\n");
     assert!(host.cli(&["plugin", "show", "echo"]).failed(1).contains("no plugin `echo`"));
+}
+
+#[test]
+fn the_pairs_of_a_plugin_outlive_it_unless_they_are_purged() {
+    let host = Host::start(Options::default());
+    let install = || {
+        let package = host.scratch().join("standards");
+        std::fs::create_dir_all(&package).unwrap();
+        std::fs::copy(fixture("standards"), package.join("standards.wasm")).unwrap();
+        let manifest = "[plugin]\nid = \"standards\"\nversion = \"0.1.0\"\n[[capability]]\nname = \"keyvalue\"\n\
+            scope = { access = \"rw\" }\n[[capability]]\nname = \"endpoint\"\n";
+        std::fs::write(package.join("plugin.toml"), manifest).unwrap();
+        host.cli(&["plugin", "install", package.to_str().unwrap()]).ok();
+    };
+    install();
+    host.cli(&["plugin", "grant", "standards", "keyvalue", "--scope", r#"{"access":"rw"}"#]).ok();
+    let steps = r#"{"bucket":"notes","steps":[{"do":"set","key":"a","value":"kept"}]}"#;
+    host.cli(&["plugin", "call", "standards_pairs", steps]).ok();
+    let shown = host.cli(&["plugin", "show", "standards"]).ok();
+
+    let removed = host.cli(&["plugin", "remove", "standards"]).ok();
+    let purged = host.cli(&["plugin", "remove", "standards", "--purge"]).ok();
+
+    assert!(shown.contains("used since the host started\n  1 calls, 0 failed\n"), "{shown}");
+    assert!(
+        removed.contains("1 key-value pairs of it stay: berth plugin remove standards --purge removes them"),
+        "{removed}"
+    );
+    assert_eq!(purged, "standards is removed\n1 key-value pairs of it are removed as well\n");
+    assert!(host.cli(&["plugin", "remove", "standards", "--purge"]).failed(1).contains("no plugin"));
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Starts that cannot be, and what the host says about them.
 
 use super::databases::execute;
-use crate::support::{Host, Options, berth, run};
+use crate::support::{Host, Options, Process, berth, fixture, run};
 
 #[test]
 fn two_hosts_do_not_share_a_data_folder() {
@@ -13,6 +13,34 @@ fn two_hosts_do_not_share_a_data_folder() {
     assert!(said.contains("--data"), "it names the way out: {said}");
     host.cli(&["send", "still here"]).ok();
     host.stop();
+}
+
+#[test]
+fn a_plugin_that_takes_its_time_to_be_installed_keeps_nobody_out() {
+    let host = Host::start(Options::default());
+    let (data, bundled) = (host.scratch().join("slow"), host.scratch().join("bundled"));
+    std::fs::create_dir_all(bundled.join("slow")).unwrap();
+    std::fs::copy(fixture("spin-in-start"), bundled.join("slow/slow.wasm")).unwrap();
+    let manifest =
+        "[plugin]\nid = \"slow\"\nversion = \"0.1.0\"\n[limits]\ncpu_ms = 50000\ntimeout_ms = 100000\n";
+    std::fs::write(bundled.join("slow/plugin.toml"), manifest).unwrap();
+
+    let mut command = berth(host.scratch());
+    command.args(["serve", "--listen", "127.0.0.1:0", "--data"]).arg(&data).arg("--bundled").arg(&bundled);
+    let mut slow = Process::spawn(&mut command);
+    slow.wait_for_error("listening");
+    let at = |arguments: &[&str]| {
+        let mut command = berth(host.scratch());
+        command.args(arguments).arg("--data").arg(&data);
+        run(&mut command)
+    };
+    let health = at(&["doctor", "--json"]);
+    let sent = at(&["send", "hello"]);
+
+    assert!(health.out.contains("are being put in place"), "{}{}", health.out, health.err);
+    sent.ok();
+    assert!(!slow.output().contains("berth is ready at"), "{}", slow.output());
+    slow.kill();
 }
 
 #[test]

@@ -125,6 +125,21 @@ async fn a_value_that_would_change_the_request_is_not_placed() {
     }
 }
 
+#[tokio::test]
+async fn a_value_that_answers_cannot_be_searched_for_does_not_leave_however_often_it_is_asked_for() {
+    let (net, mut caller) = served(answers(|_| reply(200, &[], "")));
+    let long = "long-value".repeat(1000);
+    caller.secrets =
+        Arc::new(Vault::default().with("key", long, &["http://a.example"], &["header:authorization"]));
+    let broker = net.broker();
+
+    for _ in 0..2 {
+        assert_eq!(code(&broker, &caller, bearer("http://a.example/")).await, "HTTP_SECRET_REFUSED");
+    }
+
+    assert_eq!(net.dials(), Vec::<String>::new());
+}
+
 /// The secret as a server could echo it.
 fn echoes() -> Vec<(&'static str, String)> {
     let percent =

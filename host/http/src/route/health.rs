@@ -135,13 +135,14 @@ impl Health {
     fn new(state: &HttpState, core: &Status, plugins: &PluginHealth) -> Self {
         let now = state.core().now().to_string();
         let checks = checks(core, plugins, &now);
-        let ready = core.ready && core.store.is_ok() && !core.stopping;
+        let ready = core.ready && core.store.is_ok() && !core.stopping && !plugins.starting;
         let errors = checks.iter().filter(|check| check.status == "error").map(HealthError::of).collect();
         let degraded = checks.iter().any(|check| check.status == "degraded");
         let status = match () {
             () if core.stopping => "stopping",
             () if !core.ready => "starting",
             () if !core.store.is_ok() => "error",
+            () if plugins.starting => "starting",
             () if degraded => "degraded",
             () => "ready",
         };
@@ -209,7 +210,8 @@ fn checks(core: &Status, plugins: &PluginHealth, now: &str) -> Vec<Check> {
     };
     let plugin_status = if plugins.problem.is_some() || plugins.failed > 0 { "degraded" } else { "ok" };
     let plugin_detail = plugins.problem.clone().unwrap_or_else(|| {
-        format!("{} of {} ready, {} failed", plugins.ready, plugins.installed, plugins.failed)
+        let more = if plugins.starting { ", others are being put in place" } else { "" };
+        format!("{} of {} ready, {} failed{more}", plugins.ready, plugins.installed, plugins.failed)
     });
     vec![
         check(

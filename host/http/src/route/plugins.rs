@@ -10,17 +10,18 @@ use berth_model::{JsonMap, PluginId, WorkspaceId};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
-use utoipa::ToSchema;
+use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouterExt};
 use utoipa_axum::routes;
 
 use super::grants::GrantView;
 use super::operations::ended;
+use super::usage::UsageView;
 use crate::admin::{PluginView, Wish};
 use crate::config::BodyLimits;
 use crate::diff::CapabilityDiff;
 use crate::error::{Answer, ApiError};
-use crate::extract::{Body, BodyLimit, Id, filled, id};
+use crate::extract::{Body, BodyLimit, Id, Params, filled, id};
 use crate::state::HttpState;
 
 pub(crate) fn routes(limits: BodyLimits) -> OpenApiRouter<HttpState> {
@@ -55,6 +56,8 @@ pub(super) struct PluginBody {
     /// What its manifest asks for.
     capabilities: Vec<WishView>,
     grants: Vec<GrantView>,
+    /// What its calls have used since the host started.
+    usage: UsageView,
     /// What the install found odd; of an install alone.
     warnings: Vec<String>,
     installed_at: String,
@@ -105,6 +108,7 @@ impl PluginBody {
             tools: plugin.tools.as_array().into_iter().flatten().map(tool).collect(),
             capabilities: view.wishes.into_iter().map(wish).collect(),
             grants: view.grants.into_iter().map(|grant| GrantView::new(grant, now)).collect(),
+            usage: view.usage.into(),
             warnings,
             installed_at: plugin.installed_at.to_string(),
             updated_at: plugin.updated_at.to_string(),
@@ -194,16 +198,38 @@ async fn disable(state: State<HttpState>, Id(plugin): Id<PluginId>) -> Answer<Pl
 struct Removed {
     plugin_id: String,
     removed: bool,
+    /// Key-value pairs that stay, for the day the plugin comes back.
+    kept_pairs: u64,
+    /// Key-value pairs that are gone.
+    purged_pairs: u64,
 }
 
-/// Removes a plugin; its grants stay.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+struct RemoveQuery {
+    /// Whether its key-value pairs go as well; also for a plugin that was removed before.
+    #[serde(default)]
+    purge: bool,
+}
+
+/// Removes a plugin; its grants stay, and its key-value pairs without `purge`.
 #[utoipa::path(
-    delete, path = "/operator/plugins/{plugin_id}", tag = "plugins", params(("plugin_id" = String, Path)),
+    delete, path = "/operator/plugins/{plugin_id}", tag = "plugins",
+    params(("plugin_id" = String, Path), RemoveQuery),
     responses((status = 200, body = Removed)),
 )]
-async fn remove(State(state): State<HttpState>, Id(plugin): Id<PluginId>) -> Answer<Removed> {
-    state.plugins().remove(&plugin).await?;
-    Ok(Json(Removed { plugin_id: plugin.to_string(), removed: true }))
+async fn remove(
+    State(state): State<HttpState>,
+    Id(plugin): Id<PluginId>,
+    Params(query): Params<RemoveQuery>,
+) -> Answer<Removed> {
+    let removed = state.plugins().remove(&plugin, query.purge).await?;
+    Ok(Json(Removed {
+        plugin_id: plugin.to_string(),
+        removed: true,
+        kept_pairs: removed.kept_pairs,
+        purged_pairs: removed.purged_pairs,
+    }))
 }
 
 /// A line that a plugin printed.

@@ -71,6 +71,20 @@ async fn a_plugin_that_failed_degrades_the_host_which_stays_ready() {
 }
 
 #[tokio::test]
+async fn a_host_whose_plugins_are_still_put_in_place_says_so_and_serves_all_the_same() {
+    let berth = Berth::start().await;
+    berth.shelf.is_starting.store(true, Ordering::Relaxed);
+
+    let answer = berth.get("/health").await;
+
+    assert_eq!((answer.status, &answer.json()["health"]["status"]), (503, &json!("starting")));
+    assert_eq!(answer.json()["health"]["ready"], false);
+    berth.get("/runtime/threads").await.ok();
+    berth.shelf.is_starting.store(false, Ordering::Relaxed);
+    assert_eq!(berth.get("/health").await.ok()["health"]["status"], "ready");
+}
+
+#[tokio::test]
 async fn a_host_that_stops_is_not_ready() {
     let berth = Berth::start().await;
     berth.core.shutdown().await;

@@ -85,7 +85,12 @@ async fn a_plugin_is_installed_switched_and_removed() {
     let logs = berth.get("/operator/plugins/diary/logs").await.ok();
     assert_eq!(logs, json!([{ "level": "stdout", "text": "hello" }]));
     let removed = berth.delete("/operator/plugins/diary").await.ok();
-    assert_eq!(removed, json!({ "plugin_id": "diary", "removed": true }));
+    let kept = json!({ "plugin_id": "diary", "removed": true, "kept_pairs": 2, "purged_pairs": 0 });
+    assert_eq!(removed, kept);
+    berth.post("/operator/plugins/install", json!({ "path": "/srv/diary" })).await.ok();
+    let purged = berth.delete("/operator/plugins/diary?purge=true").await.ok();
+    assert_eq!((&purged["kept_pairs"], &purged["purged_pairs"]), (&json!(0), &json!(2)));
+    berth.delete("/operator/plugins/diary?purge=perhaps").await.refuses(422, "invalid_request");
     berth.get("/operator/plugins/diary").await.refuses(404, "PLUGIN_NOT_FOUND");
 }
 

@@ -10,7 +10,7 @@ use berth_core::port::store::AuditFilter;
 use berth_core::port::target::{PluginTarget, ToolCall};
 use berth_http::{
     AdminError, CapabilityDiff, DiffEntry, Extent, Installed, NewGrant, PluginAdmin, PluginHealth,
-    PluginLogLine, PluginView, Suggestion, Upgraded, Wish,
+    PluginLogLine, PluginRemoved, PluginUsage, PluginView, Suggestion, Upgraded, Wish,
 };
 use berth_model::audit::AuditRow;
 use berth_model::generation::{Generation, GenerationState, Origin, Provenance};
@@ -33,6 +33,7 @@ pub struct Shelf {
     /// Rung when `notes_wait` has begun; it ends when it is cancelled.
     pub waiting: Notify,
     pub is_broken: AtomicBool,
+    pub is_starting: AtomicBool,
 }
 
 impl Shelf {
@@ -61,6 +62,7 @@ impl Shelf {
             calls: Mutex::default(),
             waiting: Notify::new(),
             is_broken: AtomicBool::new(false),
+            is_starting: AtomicBool::new(false),
         }
     }
 
@@ -79,6 +81,7 @@ impl Shelf {
             wishes: vec![wish],
             grants,
             waiting: None,
+            usage: PluginUsage { calls: 3, denials: 1, ..PluginUsage::default() },
         }
     }
 
@@ -249,11 +252,15 @@ impl PluginAdmin for Shelf {
         self.set(id, PluginStatus::Disabled)
     }
 
-    async fn remove(&self, id: &PluginId) -> Result<(), AdminError> {
+    async fn remove(&self, id: &PluginId, purge: bool) -> Result<PluginRemoved, AdminError> {
         let mut plugins = self.plugins.lock().unwrap();
         let known = plugins.len();
         plugins.retain(|plugin| plugin.id != *id);
-        if plugins.len() < known { Ok(()) } else { Err(unknown(id)) }
+        if plugins.len() == known {
+            return Err(unknown(id));
+        }
+        let (kept_pairs, purged_pairs) = if purge { (0, 2) } else { (2, 0) };
+        Ok(PluginRemoved { kept_pairs, purged_pairs })
     }
 
     async fn grant(&self, new: NewGrant) -> Result<Grant, AdminError> {
@@ -311,6 +318,7 @@ impl PluginAdmin for Shelf {
     async fn health(&self) -> PluginHealth {
         let broken = self.is_broken.load(Ordering::Relaxed);
         PluginHealth {
+            starting: self.is_starting.load(Ordering::Relaxed),
             allocator: "on_demand".to_owned(),
             installed: 1,
             ready: usize::from(!broken),

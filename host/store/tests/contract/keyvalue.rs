@@ -78,6 +78,28 @@ pub async fn no_plugin_and_no_workspace_sees_the_pairs_of_another(fixture: &Fixt
     assert_eq!(kept.value, b"mine");
 }
 
+pub async fn a_purge_takes_every_pair_of_one_plugin_and_no_other(fixture: &Fixture) {
+    let (home, work, other) = (space("notes", "home"), space("notes", "work"), space("other", "home"));
+    put(fixture, &home, "default", "a", b"1").await;
+    put(fixture, &home, "more", "a", b"2").await;
+    let before = put(fixture, &work, "default", "a", b"3").await;
+    let beside = put(fixture, &other, "default", "a", b"4").await;
+
+    let mut tx = fixture.write().await;
+    let counted = tx.count_keyvalue(&home.plugin).await.unwrap();
+    let purged = tx.purge_keyvalue(&home.plugin).await.unwrap();
+    tx.commit().await.unwrap();
+
+    assert_eq!((counted, purged), (3, 3));
+    let mut tx = fixture.read().await;
+    assert_eq!(tx.count_keyvalue(&home.plugin).await.unwrap(), 0);
+    assert_eq!(tx.lookup_keyvalue(&work, "default", "a").await.unwrap(), None);
+    let after = tx.keyvalue_usage(&work).await.unwrap();
+    assert_eq!((after.pairs, after.bytes), (0, 0));
+    assert!(after.revision > before.revision, "a pair that is set anew is none of before");
+    assert_eq!(tx.keyvalue_usage(&other).await.unwrap(), beside);
+}
+
 pub async fn keys_are_listed_in_pages_that_miss_and_repeat_none(fixture: &Fixture) {
     let notes = space("notes", "home");
     let mut tx = fixture.write().await;

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a failed set-up is a failed test")]
 
+mod backfill;
 mod channels;
 mod fixture;
 mod generations;
@@ -75,6 +76,7 @@ stories! {
     keyvalue::a_pair_is_kept_byte_for_byte_and_counted,
     keyvalue::what_is_replaced_or_removed_counts_no_more_and_its_revision_never_returns,
     keyvalue::no_plugin_and_no_workspace_sees_the_pairs_of_another,
+    keyvalue::a_purge_takes_every_pair_of_one_plugin_and_no_other,
     keyvalue::keys_are_listed_in_pages_that_miss_and_repeat_none,
     keyvalue::of_many_who_swap_the_same_pair_each_one_builds_on_the_last,
 }

@@ -14,7 +14,7 @@ use wasmtime::component::Instance;
 use super::ToolInvocation;
 use super::asking::Asking;
 use super::meter::{Meter, Metered};
-use super::run::{contained, failed, grace, with_folders};
+use super::run::{contained, failed, grace, receipt, with_folders};
 use super::state::{Call, PluginState, Shared};
 use crate::capability::context::CallContext;
 use crate::capability::files::{self, Folder};
@@ -143,6 +143,7 @@ impl Resident {
         question: Question,
         invocation: ToolInvocation,
     ) -> Result<(Self, Reply), CallError> {
+        let begun = Instant::now();
         let wall = invocation.timeout.min(self.plugin.limits.wall);
         let mut shared = fresh(&self.plugin, wall, &invocation);
         // Streams that are open write and count where they did when they were opened.
@@ -165,11 +166,13 @@ impl Resident {
                 () = grace(&invocation.cancel) => Err(CallError::Cancelled),
             }
         };
-        let (lines, _) = shared.logs.finish();
+        let (lines, dropped) = shared.logs.finish();
         for line in &lines {
             tracing::debug!(plugin.id = %self.plugin.id, call.id = %context.call, "guest: {}", line.text);
         }
         self.plugin.remember(&lines);
+        let used = receipt(&shared, begun, lines, dropped);
+        self.plugin.used.add(&used, !matches!(ended, Ok(Ok(_))));
         let reply = ended?.map_err(|error| failed(&error, &self.plugin, &shared, wall))?;
         // What it was made with was taken away: it is as good as gone.
         if shared.is_revoked() {

@@ -19,9 +19,10 @@ use super::meter::{Meter, Metered};
 use super::opening::{self, Opening};
 use super::ready::{self, Mode, Owner, Place};
 use super::state::{self, Call, PluginState, Shared, Stop};
-use super::{CallOutcome, Receipt, ToolInvocation};
+use super::{CallOutcome, Measured, Receipt, ToolInvocation};
 use crate::capability::CapabilityError;
 use crate::capability::files::{self, Access, Folder};
+use crate::capability::logs::LogLine;
 use crate::engine::EngineConfig;
 use crate::error::CallError;
 use crate::limits;
@@ -44,7 +45,7 @@ enum Answer {
 }
 
 /// Of the host, of the plugin, of the memory of all.
-type Permits = (OwnedSemaphorePermit, OwnedSemaphorePermit, OwnedSemaphorePermit);
+pub(crate) type Permits = (OwnedSemaphorePermit, OwnedSemaphorePermit, OwnedSemaphorePermit);
 
 /// Runs `work` in a fresh store: on this task, or on a thread for files when the call has folders.
 pub(crate) async fn run(
@@ -52,7 +53,19 @@ pub(crate) async fn run(
     invocation: ToolInvocation,
     work: Work,
     permits: Permits,
-) -> Result<CallOutcome, CallError> {
+) -> Measured {
+    match started(plugin, invocation, work, permits).await {
+        Ok(measured) => measured,
+        Err(error) => error.into(),
+    }
+}
+
+async fn started(
+    plugin: Arc<Loaded>,
+    invocation: ToolInvocation,
+    work: Work,
+    permits: Permits,
+) -> Result<Measured, CallError> {
     let opening = opening::open(&plugin, &invocation).await?;
     if opening.folders.is_empty() {
         return contained(execute(plugin, invocation, work, opening, permits)).await;
@@ -95,7 +108,7 @@ async fn execute(
     work: Work,
     opening: Opening,
     _permits: Permits,
-) -> Result<CallOutcome, CallError> {
+) -> Result<Measured, CallError> {
     let Opening { start, view, folders, agreed, asking } = opening;
     let wall = invocation.timeout.min(plugin.limits.wall);
     let engine = &plugin.engine.inner;
@@ -123,6 +136,8 @@ async fn execute(
         clock: engine.config.clock.clone(),
     };
 
+    // What the host asks at an install is no call of anybody's.
+    let is_own = matches!(work, Work::Describe { .. });
     let at_rest = if mode == Mode::Fresh { None } else { plugin.ready.take(&owner) };
     let mut place = match at_rest {
         Some(mut place) => {
@@ -167,26 +182,42 @@ async fn execute(
         }
         plugin.remember(&lines);
     }
-    let receipt = Receipt {
-        wall_us: micros(start.elapsed()),
-        cpu_us: micros(shared.meter.total()),
-        peak_memory_bytes: shared.peak_memory(),
-        host_calls: shared.spending.host_calls(),
-        sent_bytes: shared.spending.sent(),
-        received_bytes: shared.spending.received(),
-        written_bytes: shared.spending.written(),
-        created_files: shared.spending.created(),
-        denials: shared.spending.denials(),
-        logs: lines,
-        dropped_log_lines: dropped,
-    };
-    match ended {
+    let receipt = receipt(&shared, start, lines, dropped);
+    if !is_own {
+        plugin.used.add(&receipt, !matches!(ended, Ended::Answered(Ok(_))));
+    }
+    let failed = match ended {
         Ended::Parked(approval) => Err(CallError::Parked { approval }),
         Ended::TimedOut => Err(CallError::Timeout { seconds: wall.as_secs_f64() }),
         Ended::Cancelled => Err(CallError::Cancelled),
         Ended::Answered(_) if invocation.cancel.is_cancelled() => Err(CallError::Cancelled),
         Ended::Answered(Err(error)) => Err(failed(&error, &plugin, &shared, wall)),
-        Ended::Answered(Ok(answer)) => finished(answer, &shared, receipt),
+        Ended::Answered(Ok(answer)) => match finished(answer, &shared) {
+            Ok((content, is_error)) => {
+                let outcome = Ok(CallOutcome { content, is_error, receipt });
+                return Ok(Measured { outcome, receipt: None });
+            }
+            Err(error) => Err(error),
+        },
+    };
+    Ok(Measured { outcome: failed, receipt: Some(receipt) })
+}
+
+/// What a call has used that began at `start`.
+pub(super) fn receipt(shared: &Shared, start: Instant, logs: Vec<LogLine>, dropped: u64) -> Receipt {
+    let spending = &shared.spending;
+    Receipt {
+        wall_us: micros(start.elapsed()),
+        cpu_us: micros(shared.meter.total()),
+        peak_memory_bytes: shared.peak_memory(),
+        host_calls: spending.host_calls(),
+        sent_bytes: spending.sent(),
+        received_bytes: spending.received(),
+        written_bytes: spending.written(),
+        created_files: spending.created(),
+        denials: spending.denials(),
+        logs,
+        dropped_log_lines: dropped,
     }
 }
 
@@ -272,9 +303,9 @@ pub(super) fn with_folders(
     Ok(builder.build())
 }
 
-fn finished(answer: Answer, shared: &Shared, receipt: Receipt) -> Result<CallOutcome, CallError> {
+fn finished(answer: Answer, shared: &Shared) -> Result<(Value, bool), CallError> {
     let limit = shared.limits.output_bytes;
-    let (content, is_error) = match answer {
+    Ok(match answer {
         Answer::Typed(None, _) => (Value::Null, false),
         Answer::Typed(Some(value), shape) => typed(value, shape.result.as_ref(), limit)?,
         Answer::Described(json) => {
@@ -296,8 +327,7 @@ fn finished(answer: Answer, shared: &Shared, receipt: Receipt) -> Result<CallOut
         Answer::Invoked(Err(error)) => {
             return Err(CallError::Tool { failure: CapabilityError::from(error).bounded() });
         }
-    };
-    Ok(CallOutcome { content, is_error, receipt })
+    })
 }
 
 /// A `result` as the return is the outcome itself; anything else is the content.

@@ -1,6 +1,7 @@
 //! Programs of the machine that a plugin may run: by an id of the operator's policy, in a granted folder or in none.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -46,11 +47,15 @@ pub struct Ran {
     pub truncated: bool,
 }
 
+/// Hears each line of a running program.
+pub type Hear = Arc<dyn Fn(&str) + Send + Sync>;
+
 /// Runs programs of the machine.
 #[async_trait]
 pub trait ProgramRunner: Send + Sync {
-    /// Runs a program to its end. Cancel-safe: dropping this ends it, and so does `cancel`.
-    async fn run(&self, run: Run, cancel: &CancellationToken) -> Result<Ran, CapabilityError>;
+    /// Runs a program to its end, and tells each line of its outputs to `hear` meanwhile. Cancel-safe: dropping this ends
+    /// it, and so does `cancel`.
+    async fn run(&self, run: Run, cancel: &CancellationToken, hear: Hear) -> Result<Ran, CapabilityError>;
 }
 
 /// No program may run.
@@ -59,7 +64,7 @@ pub struct NoPrograms;
 
 #[async_trait]
 impl ProgramRunner for NoPrograms {
-    async fn run(&self, run: Run, _: &CancellationToken) -> Result<Ran, CapabilityError> {
+    async fn run(&self, run: Run, _: &CancellationToken, _: Hear) -> Result<Ran, CapabilityError> {
         Err(CapabilityError::new(
             "COMMAND_REFUSED",
             format!("this host runs no programs, `{}` neither", run.program),

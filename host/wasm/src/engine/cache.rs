@@ -213,3 +213,30 @@ fn private_file(path: &Path) -> io::Result<fs::File> {
 fn is_private(_path: &Path) -> io::Result<bool> {
     Ok(true)
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use wasmtime::{Config, ModuleVersionStrategy};
+
+    use super::*;
+
+    #[test]
+    fn code_of_another_compiler_or_of_other_settings_has_another_name() {
+        let of = |change: &dyn Fn(&mut Config)| {
+            let mut config = Config::new();
+            change(&mut config);
+            profile(&Engine::new(&config).unwrap())
+        };
+        let version = |name: &str| ModuleVersionStrategy::Custom(name.to_owned());
+
+        let plain = of(&|config| drop(config.module_version(version("48-b1"))));
+        let tagged = of(&|config| drop(config.module_version(version("48-b2"))));
+        let metered =
+            of(&|config| drop(config.module_version(version("48-b1")).map(|it| it.consume_fuel(true))));
+
+        assert_eq!(plain, of(&|config| drop(config.module_version(version("48-b1")))));
+        assert!(plain != tagged && plain != metered && tagged != metered);
+    }
+}

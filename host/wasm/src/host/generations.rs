@@ -5,9 +5,11 @@ use std::path::Path;
 use std::sync::Arc;
 
 use berth_core::port::store::Tx;
-use berth_model::PluginId;
+use berth_model::audit::{AuditDecision, AuditRow};
 use berth_model::generation::{Generation, GenerationEvent, GenerationState, Origin};
 use berth_model::plugin::{Consent, Plugin, PluginStatus};
+use berth_model::{AuditId, PluginId};
+use serde_json::json;
 
 use super::flight::Flight;
 use super::life::Step;
@@ -19,6 +21,8 @@ use crate::plugin::LoadedPlugin;
 const KEPT: usize = 2;
 /// Generations of a plugin that are remembered at all, besides those in use.
 const REMEMBERED: usize = 10;
+/// What stands for a capability in the audit when the host gives a generation up.
+const GENERATION: &str = "generation";
 
 /// The generation after `event`.
 pub(super) fn changed(generation: &Generation, event: GenerationEvent) -> Result<Generation, HostError> {
@@ -203,6 +207,7 @@ impl PluginHost {
         match self.roll_back(id, None, Some(&blame)).await {
             Ok(plugin) => {
                 tracing::warn!(plugin.id = %id, version = %plugin.version, "rolled back to the generation before");
+                self.note_given_up(id, number, &format!("rolled back to {}: {why}", plugin.version)).await;
             }
             Err(error) => {
                 if !matches!(error, HostError::NoEarlierGeneration { .. }) {
@@ -211,7 +216,38 @@ impl PluginHost {
                 if let Err(error) = self.quarantine(id, number, &blame).await {
                     tracing::warn!(plugin.id = %id, %error, "the quarantine could not be stored");
                 }
+                self.note_given_up(id, number, &format!("quarantined: {why}")).await;
             }
+        }
+    }
+
+    /// Leaves a row in the audit that the host took a generation out of use by itself.
+    async fn note_given_up(&self, id: &PluginId, number: i64, why: &str) {
+        let context = self.own_context();
+        let row = AuditRow {
+            id: AuditId::from_uuid(self.parts.ids.uuid()),
+            plugin: id.clone(),
+            capability: GENERATION.to_owned(),
+            scope: json!({ "generation": number, "why": why }),
+            decision: AuditDecision::Denied,
+            is_write: true,
+            uses: 1,
+            call: context.call,
+            operation: context.operation,
+            run: None,
+            workspace: context.workspace,
+            actor: context.actor,
+            grant: None,
+            approval: None,
+            created_at: self.parts.clock.now(),
+        };
+        let written = async {
+            let mut tx = self.parts.store.write().await?;
+            tx.append_audit(&row).await?;
+            tx.commit().await
+        };
+        if let Err(error) = written.await {
+            tracing::warn!(plugin.id = %id, %error, "that a generation was given up could not be written down");
         }
     }
 

@@ -139,8 +139,9 @@ impl PluginHost {
         Ok(Some(CapabilityDiff { publisher, ..compare(&there.requests, &waiting.requests) }))
     }
 
-    async fn take_in(&self, package: Package, assent: Assent) -> Result<Installed, HostError> {
+    async fn take_in(&self, mut package: Package, assent: Assent) -> Result<Installed, HostError> {
         let manifest = Manifest::parse(&package.manifest)?;
+        package.manifest = package.kept_manifest();
         let id = PluginId::new(&manifest.id)?;
         let component = package.component.clone();
         let digest = tokio::task::spawn_blocking(move || crate::digest(&component))

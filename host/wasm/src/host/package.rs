@@ -81,6 +81,21 @@ impl Package {
         Self::bare(path, beside)
     }
 
+    /// The manifest as it is kept: its last line names the schema, so that packages that differ in nothing else are two,
+    /// and each has a schema of its own for as long as it may be put in place.
+    pub fn kept_manifest(&self) -> String {
+        match &self.config_schema {
+            None => self.manifest.clone(),
+            Some(schema) => {
+                let line = format!("# schema sha256:{}\n", crate::digest(schema.as_bytes()));
+                if self.manifest.ends_with(&line) {
+                    return self.manifest.clone();
+                }
+                format!("{}\n{line}", self.manifest.trim_end_matches('\n'))
+            }
+        }
+    }
+
     fn folder(path: &Path) -> Result<Self, HostError> {
         let (manifest, parsed) = manifest(path)?;
         let component = component(&path.join(component_name(&parsed)))?;

@@ -15,7 +15,7 @@ use super::PluginHost;
 use super::flight::Flight;
 use super::registry::LiveGrants;
 use super::shelf::{Boarding, Live};
-use crate::call::ToolInvocation;
+use crate::call::{Measured, Receipt, ToolInvocation};
 use crate::capability::context::CallContext;
 use crate::capability::progress::ProgressSink;
 use crate::error::CallError;
@@ -69,7 +69,7 @@ impl PluginTarget for PluginHost {
             timeout: call.timeout,
             cancel: cancel.clone(),
         };
-        let mut running = pin!(loaded.call(invocation));
+        let mut running = pin!(loaded.measured(invocation));
         let (ended, is_late) = tokio::select! {
             biased;
             ended = &mut running => (ended, false),
@@ -78,16 +78,21 @@ impl PluginTarget for PluginHost {
                 (running.await, true)
             }
         };
-        self.judge(plugin, &live.flight, ended.as_ref().err());
+        let Measured { outcome, receipt } = ended;
+        self.judge(plugin, &live.flight, outcome.as_ref().err());
         drop(boarded);
-        let outcome = ended.map_err(|error| match error {
-            CallError::Cancelled if is_late && !call.cancel.is_cancelled() => replaced(plugin),
-            error => error.into(),
+        let told = |receipt: &Receipt| serde_json::to_value(receipt).unwrap_or(Value::Null);
+        let outcome = outcome.map_err(|error| {
+            let failure = match error {
+                CallError::Cancelled if is_late && !call.cancel.is_cancelled() => replaced(plugin),
+                error => error.into(),
+            };
+            ToolFailure { receipt: receipt.as_ref().map(|receipt| Box::new(told(receipt))), ..failure }
         })?;
         Ok(ToolOutcome {
             content: outcome.content,
             is_error: outcome.is_error,
-            receipt: serde_json::to_value(&outcome.receipt).unwrap_or(Value::Null),
+            receipt: told(&outcome.receipt),
         })
     }
 

@@ -105,6 +105,12 @@ fn features_beyond_the_profile_are_refused_by_inspection_and_engine_alike() {
             "the engine takes {feature}"
         );
     }
+    let maps = wat::parse_str(component(r#"(type (map string u32))"#)).unwrap();
+    assert_eq!(
+        inspect(&maps, &manifest(""), &Docs::default()).unwrap_err().code(),
+        "COMPONENT_FEATURE_REFUSED",
+        "map types are none that this version knows"
+    );
     let asynchronous = wat::parse_str(component("(core func (canon task.cancel))")).unwrap();
     assert_eq!(
         inspect(&asynchronous, &manifest(""), &Docs::default()).unwrap_err().code(),
@@ -194,6 +200,120 @@ fn a_function_becomes_a_tool_named_after_plugin_and_function() {
     assert_eq!((tool.risk.as_str(), tool.title.as_str()), ("external_write", "Send"));
     assert_eq!(tool.input_schema["required"], serde_json::json!(["card_id"]));
     assert!(report.warnings.iter().any(|warning| warning.contains("no doc comment")));
+}
+
+#[test]
+fn what_a_language_runtime_exports_is_no_tool() {
+    let text = r#"(component
+        (core module $m (func (export "run")))
+        (core instance $i (instantiate $m))
+        (func $run (canon lift (core func $i "run")))
+        (export "cabi-realloc-adapter" (func $run))
+        (export "run" (func $run))
+        (instance $python (export "init" (func $run)) (export "real" (func $run)))
+        (export "exports" (instance $python))
+        (instance $command (export "run" (func $run)))
+        (export "wasi:cli/run@0.2.0" (instance $command)))"#;
+
+    let report = inspect_text(text, "").unwrap();
+
+    let tools: Vec<String> = report.tools.iter().map(ToolDescription::key).collect();
+    assert_eq!(tools, ["run", "exports#real"]);
+    let skipped: Vec<&str> = report.skipped.iter().map(|skipped| skipped.export.as_str()).collect();
+    assert_eq!(skipped, ["cabi-realloc-adapter", "exports#init", "wasi:cli/run@0.2.0"]);
+}
+
+#[test]
+fn each_hint_of_the_manifest_is_in_the_tool() {
+    let plain = &inspect_text(&component(""), "").unwrap().tools[0];
+    assert_eq!((plain.risk.as_str(), plain.confirm, plain.idempotent), ("read", false, true));
+
+    let hints = r#"
+[tool.run]
+name = "go"
+title = "Go there"
+description = "Goes."
+risk = "destructive"
+confirm = false
+idempotent = true
+timeout_ms = 1500
+examples = [{ "to" = "Rome" }]
+"#;
+    let tool = &inspect_text(&component(""), hints).unwrap().tools[0];
+
+    assert_eq!(
+        (tool.name.as_str(), tool.title.as_str(), tool.description.as_str()),
+        ("go", "Go there", "Goes.")
+    );
+    assert_eq!((tool.risk.as_str(), tool.confirm, tool.idempotent), ("destructive", false, true));
+    assert_eq!(tool.timeout_ms, 1500);
+    assert_eq!(tool.input_schema["examples"], serde_json::json!([{ "to": "Rome" }]));
+    let asks = &inspect_text(&component(""), "[tool.run]\nrisk = \"destructive\"\n").unwrap().tools[0];
+    assert!(
+        asks.confirm && !asks.idempotent,
+        "what destroys is confirmed and not repeated unless it is said"
+    );
+}
+
+#[test]
+fn a_tool_name_has_up_to_64_letters_digits_and_underscores() {
+    let named = |name: &str| {
+        let text = format!(
+            r#"(component (core module $m (func (export "run"))) (core instance $i (instantiate $m))
+                (func (export "{name}") (canon lift (core func $i "run"))))"#
+        );
+        inspect_text(&text, "").map(|report| report.tools[0].name.clone())
+    };
+    let fits = "a".repeat(64 - "test_".len());
+
+    assert_eq!(named("send-Card-v2".to_lowercase().as_str()).unwrap(), "test_send_card_v2");
+    assert_eq!(named(&fits).unwrap().len(), 64);
+    assert_eq!(named(&format!("{fits}a")).unwrap_err().code(), "TOOL_NAME_INVALID");
+    for bad in ["Run", "r un", "r-n", "ä", ""] {
+        let hint = format!("[tool.run]\nname = \"{bad}\"\n");
+        assert!(
+            Manifest::parse(&format!("[plugin]\nid = \"test\"\nversion = \"0.1.0\"\n{hint}")).is_err()
+                || inspect_text(&component(""), &hint).is_err(),
+            "{bad:?}"
+        );
+    }
+}
+
+#[test]
+fn comments_of_interface_function_and_field_are_what_a_model_reads() {
+    let dir = tempfile::tempdir().unwrap();
+    let wit = "package me:test;
+/// Cards of the shop.
+interface cards {
+  /// A card.
+  record card { /// What stands on it.
+    title: string }
+  /// Sends one.
+  send: func(card: card);
+  burn: func();
+}
+world w { export cards; }
+";
+    std::fs::write(dir.path().join("test.wit"), wit).unwrap();
+    let mut resolve = wit_parser::Resolve::default();
+    let (package, _) = resolve.push_dir(dir.path()).unwrap();
+    let world = resolve.select_world(&[package], Some("w")).unwrap();
+    let mut module = wit_component::dummy_module(&resolve, world, wit_parser::ManglingAndAbi::Standard32);
+    let encoding = wit_component::StringEncoding::UTF8;
+    wit_component::embed_component_metadata(&mut module, &resolve, world, encoding).unwrap();
+    let bytes = wit_component::ComponentEncoder::default().module(&module).unwrap().encode().unwrap();
+
+    let bare = inspect(&bytes, &manifest(""), &Docs::default()).unwrap();
+    let report = inspect(&bytes, &manifest(""), &Docs::from_folder(dir.path()).unwrap()).unwrap();
+
+    assert_eq!(bare.tools[0].description, "", "a component keeps none of them");
+    let send = &report.tools[0];
+    assert_eq!(send.description, "Sends one.\n\nCards of the shop.");
+    let title = &send.input_schema["properties"]["card"]["properties"]["title"];
+    assert_eq!(title["description"], "What stands on it.");
+    assert_eq!(report.tools[1].description, "Cards of the shop.");
+    let warned: Vec<&String> = report.warnings.iter().filter(|one| one.contains("no doc comment")).collect();
+    assert!(warned.len() == 1 && warned[0].contains("#burn"), "{warned:?}");
 }
 
 #[test]

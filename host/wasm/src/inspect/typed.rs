@@ -25,7 +25,7 @@ pub(super) fn collect(
                 if is_compiler_function(&function.name) {
                     skip(report, &name, "a language runtime adds it");
                 } else {
-                    add(resolve, None, function, manifest, report)?;
+                    add(resolve, None, "", function, manifest, report)?;
                 }
             }
             WorldItem::Interface { id, .. } => {
@@ -45,7 +45,7 @@ pub(super) fn collect(
                         if inline && name == "exports" && is_runtime_function(&function.name) {
                             skip(report, &format!("{name}#{}", function.name), "a language runtime adds it");
                         } else {
-                            add(resolve, Some(&name), function, manifest, report)?;
+                            add(resolve, Some(&name), said(&interface.docs), function, manifest, report)?;
                         }
                     }
                 }
@@ -59,6 +59,7 @@ pub(super) fn collect(
 fn add(
     resolve: &Resolve,
     interface: Option<&str>,
+    shared: &str,
     function: &Function,
     manifest: &Manifest,
     report: &mut Inspection,
@@ -84,23 +85,31 @@ fn add(
             return Ok(());
         }
     };
-    let description = function.docs.contents.as_deref().map(str::trim).unwrap_or_default();
+    let own = said(&function.docs);
+    // What is true for all tools of an interface, such as how paths are written, stands behind what each says of itself.
+    let description =
+        [own, shared].into_iter().filter(|text| !text.is_empty()).collect::<Vec<_>>().join("\n\n");
     let tool = ToolDescription::build(
         manifest,
         export,
         Declared {
             title: None,
-            description: description.to_owned(),
+            description,
             input_schema: schema::object(&shape.params),
             output_schema: output(&shape),
             risk: None,
         },
     )?;
-    if tool.description.is_empty() {
+    let has_hint = manifest.hints(interface, &function.name).is_some_and(|hints| hints.description.is_some());
+    if own.is_empty() && !has_hint {
         report.warnings.push(format!("`{key}` has no doc comment: a model has only its name to go by"));
     }
     report.tools.push(tool);
     Ok(())
+}
+
+fn said(docs: &wit_parser::Docs) -> &str {
+    docs.contents.as_deref().map(str::trim).unwrap_or_default()
 }
 
 /// The schema of what a good call answers.

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 /// What a function of the probe answers when nothing stopped it.
-const DONE: u64 = 1000;
+pub(super) const DONE: u64 = 1000;
 
 /// One try: a function of the component.
 pub(super) struct Try {
@@ -25,6 +25,8 @@ pub(super) enum Says {
     Sockets,
     /// Lines are dropped.
     CutLogs,
+    /// A line is cut.
+    CutLine,
 }
 
 impl Says {
@@ -35,7 +37,7 @@ impl Says {
             Self::No(by) => Some(by),
             Self::Files => FILE_ERRORS.get(usize::try_from(number).ok()?).copied(),
             Self::Sockets => SOCKET_ERRORS.get(usize::try_from(number).ok()?).copied(),
-            Self::Code(_) | Self::CutLogs => None,
+            Self::Code(_) | Self::CutLogs | Self::CutLine => None,
         }
     }
 }
@@ -48,7 +50,7 @@ const fn told(name: &'static str, tool: &'static str, says: Says) -> Try {
     Try { name, tool, says }
 }
 
-pub(super) const TRIES: [Try; 31] = [
+pub(super) const TRIES: [Try; 33] = [
     code("spin", "spin", "PLUGIN_CPU_LIMIT"),
     code("spin-in-bulk-memory", "spin-in-bulk", "PLUGIN_CPU_LIMIT"),
     code("spin-in-host-calls", "spin-in-the-host", "PLUGIN_CPU_LIMIT"),
@@ -57,7 +59,9 @@ pub(super) const TRIES: [Try; 31] = [
     code("recursion", "recursion", "PLUGIN_STACK_LIMIT"),
     code("handles", "handles", "PLUGIN_HANDLE_LIMIT"),
     told("log-flood", "logs", Says::CutLogs),
+    told("long-log-line", "long-line", Says::CutLine),
     code("answer-1-gib", "answer", "PLUGIN_HOSTCALL_LIMIT"),
+    code("answer-2-mib", "answer", "PLUGIN_OUTPUT_TOO_LARGE"),
     code("host-call-data", "hostcall", "PLUGIN_HOSTCALL_LIMIT"),
     code("sleep-in-host-call", "sleep", "PLUGIN_TIMEOUT"),
     code("random-flood", "random", "PLUGIN_TRAP"),

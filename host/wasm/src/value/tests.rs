@@ -58,6 +58,105 @@ fn every_kind_of_type_has_its_json() {
 }
 
 #[test]
+fn each_integer_takes_its_exact_bounds_and_nothing_beyond() {
+    for (int, min, max) in [
+        (Int::U8, "0", "255"),
+        (Int::S8, "-128", "127"),
+        (Int::U16, "0", "65535"),
+        (Int::S16, "-32768", "32767"),
+        (Int::U32, "0", "4294967295"),
+        (Int::S32, "-2147483648", "2147483647"),
+        (Int::U64, "0", "18446744073709551615"),
+        (Int::S64, "-9223372036854775808", "9223372036854775807"),
+    ] {
+        let shape = Shape::Int(int);
+        let schema = schema::of(&shape);
+        for (bound, key, step) in [(min, "minimum", -1), (max, "maximum", 1)] {
+            let number: i128 = bound.parse().unwrap();
+            let within: Value = serde_json::from_str(bound).unwrap();
+            let beyond: Value = serde_json::from_str(&(number + step).to_string()).unwrap();
+            assert_eq!(schema[key], within, "{int:?}");
+            assert!(Decoder::new(9, 9).value(&shape, within).is_ok(), "{int:?} {bound}");
+            bad(&shape, beyond);
+            if int.is_wide() {
+                assert_eq!(round(&shape, json!(bound)).to_string().trim_matches('"'), bound);
+                bad(&shape, json!((number + step).to_string()));
+            } else {
+                bad(&shape, json!(bound));
+            }
+        }
+    }
+}
+
+#[test]
+fn wide_integers_are_told_as_numbers_up_to_2_to_the_53_and_as_texts_beyond() {
+    for (number, told) in [
+        ("9007199254740992", json!(9_007_199_254_740_992_i64)),
+        ("9007199254740993", json!("9007199254740993")),
+        ("-9007199254740992", json!(-9_007_199_254_740_992_i64)),
+        ("-9007199254740993", json!("-9007199254740993")),
+    ] {
+        assert_eq!(round(&Shape::Int(Int::S64), json!(number)), told);
+    }
+}
+
+#[test]
+fn floats_that_json_lacks_are_words() {
+    for shape in [Shape::F32, Shape::F64] {
+        for word in ["nan", "inf", "-inf"] {
+            assert_eq!(round(&shape, json!(word)), json!(word), "{shape:?}");
+        }
+        bad(&shape, json!("fast"));
+    }
+    assert_eq!(round(&Shape::F32, json!(0.1)), json!(0.1), "as it was written, not as 0.10000000149");
+}
+
+#[test]
+fn the_schema_of_each_kind_says_what_its_json_is() {
+    let text = || json!({ "type": "string" });
+    let tagged = |tag: &str, val: Option<Value>| {
+        let mut properties = json!({ "tag": { "const": tag } });
+        let mut required = vec!["tag"];
+        if let Some(val) = val {
+            properties["val"] = val;
+            required.push("val");
+        }
+        json!({ "type": "object", "properties": properties, "required": required, "additionalProperties": false })
+    };
+    let some = json!({ "type": ["object", "null"], "properties": { "some": { "type": ["string", "null"] } },
+        "required": ["some"], "additionalProperties": false });
+    for (shape, wanted) in [
+        (Shape::Bool, json!({ "type": "boolean" })),
+        (Shape::Char, json!({ "type": "string", "minLength": 1, "maxLength": 1 })),
+        (Shape::Bytes, json!({ "type": "string", "contentEncoding": "base64" })),
+        (Shape::F64, json!({ "anyOf": [{ "type": "number" }, { "enum": ["nan", "inf", "-inf"] }] })),
+        (Shape::List(boxed(Shape::String)), json!({ "type": "array", "items": text() })),
+        (
+            Shape::Tuple(vec![Shape::String, Shape::Bool]),
+            json!({ "type": "array", "prefixItems": [text(), { "type": "boolean" }], "items": false,
+                "minItems": 2, "maxItems": 2 }),
+        ),
+        (Shape::Enum(vec!["dark-red".into()]), json!({ "type": "string", "enum": ["dark-red"] })),
+        (
+            Shape::Flags(vec!["a".into()]),
+            json!({ "type": "array", "items": { "type": "string", "enum": ["a"] }, "uniqueItems": true }),
+        ),
+        (Shape::Option(boxed(Shape::String)), json!({ "type": ["string", "null"] })),
+        (Shape::Option(boxed(Shape::Option(boxed(Shape::String)))), some),
+        (
+            Shape::Variant(vec![case("off", None), case("on", Some(Shape::String))]),
+            json!({ "oneOf": [tagged("off", None), tagged("on", Some(text()))] }),
+        ),
+        (
+            Shape::Result { ok: None, err: Some(boxed(Shape::String)) },
+            json!({ "oneOf": [tagged("ok", None), tagged("err", Some(text()))] }),
+        ),
+    ] {
+        assert_eq!(schema::of(&shape), wanted, "{shape:?}");
+    }
+}
+
+#[test]
 fn other_ways_to_write_a_value_are_understood() {
     assert_eq!(round(&Shape::Int(Int::U64), json!("7")), json!(7));
     assert_eq!(round(&Shape::Int(Int::U8), json!(7.0)), json!(7));
@@ -195,6 +294,13 @@ proptest! {
     #[test]
     fn json_comes_back_as_it_went_in((shape, value) in fitting()) {
         prop_assert_eq!(round(&shape, value.clone()), value);
+    }
+
+    #[test]
+    fn what_the_encoder_writes_fits_the_schema_that_models_see((shape, value) in fitting()) {
+        let told = round(&shape, value);
+        let validator = jsonschema::validator_for(&schema::of(&shape)).unwrap();
+        prop_assert!(validator.is_valid(&told), "{} is none of {}", told, schema::of(&shape));
     }
 
     #[test]

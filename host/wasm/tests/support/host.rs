@@ -194,6 +194,14 @@ impl Harness {
         self.host.install(Package::new(manifest, component)).await
     }
 
+    /// What the audit has of a plugin, newest first.
+    pub async fn audit(&self, plugin: &str) -> Vec<berth_model::audit::AuditRow> {
+        use berth_core::port::store::{AuditFilter, Store as _};
+        let plugin = Some(PluginId::new(plugin).unwrap());
+        let filter = AuditFilter { plugin, limit: 100, ..AuditFilter::default() };
+        self.store.read().await.unwrap().list_audit(&filter).await.unwrap()
+    }
+
     pub async fn grant(&self, plugin: &str, capability: &str, scope: Value) -> GrantId {
         let mode = GrantMode::Allow;
         self.host.grant(new_grant(plugin, capability, scope, mode)).await.unwrap().id

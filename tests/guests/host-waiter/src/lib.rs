@@ -1,4 +1,6 @@
-//! Waits inside the host, where no CPU limit sees it: for a clock, or for an endpoint.
+//! Waits inside the host, where no CPU limit sees it: for a clock, or for an endpoint. Asks the host about its call.
+
+mod asks;
 
 use berth_plugin::{Tool, ToolError, ToolSpec, Value, endpoints, export_tool, json};
 
@@ -25,6 +27,11 @@ impl Tool for Waiter {
                 schema,
             )
             .risk("external"),
+            ToolSpec::new("who", "Tells what the host says of the call.", schema).risk("read"),
+            ToolSpec::new("may", "Whether `capability` is granted for `scope`.", schema).risk("read"),
+            ToolSpec::new("tell", "Reports, then hands `pieces` pieces over.", schema).risk("read"),
+            ToolSpec::new("until_cancelled", "Comes back when it is cancelled.", schema).risk("read"),
+            ToolSpec::new("never", "Waits for an endpoint that never answers.", schema).risk("external"),
         ]
     }
 
@@ -62,7 +69,8 @@ impl Tool for Waiter {
                 let after = std::fs::read_to_string(path).is_ok();
                 Ok(json!({ "before": before, "asked": asked, "after": after }))
             }
-            other => Err(ToolError::InvalidInput(format!("no tool `{other}`"))),
+            other => asks::answer(other, &input)
+                .unwrap_or_else(|| Err(ToolError::InvalidInput(format!("no tool `{other}`")))),
         }
     }
 }

@@ -6,7 +6,6 @@ use berth_wasm::EngineConfig;
 use berth_wasm::probe::{Outcome, Probe, Row};
 use serde_json::json;
 
-use super::network;
 use crate::cli::Global;
 use crate::failure::Failure;
 use crate::output;
@@ -16,8 +15,7 @@ use crate::table;
 /// Tries everything that a plugin must not be able to do, and tells what stopped it. Fails when something did not.
 pub async fn run(global: &Global) -> Result<(), Failure> {
     let probe = Probe::new(EngineConfig::new(Arc::new(SystemClock)));
-    let mut rows = probe.run().await.map_err(anyhow::Error::from)?;
-    rows.extend(network::rows().await);
+    let rows = probe.run().await.map_err(anyhow::Error::from)?;
     if global.json {
         output::json(&json!(rows));
     } else {

@@ -1,4 +1,4 @@
-//! `berth plugin upgrade`, `rollback` and `generations`.
+//! `berth plugin upgrade`, `rollback`, `generations` and `remove`.
 
 use std::path::PathBuf;
 
@@ -44,6 +44,37 @@ pub struct Rollback {
     /// The generation to go back to, from `berth plugin generations`; the last one without a fault when absent.
     #[arg(long, value_name = "NUMBER")]
     to: Option<i64>,
+}
+
+#[derive(Debug, Args)]
+pub struct Remove {
+    /// The id of the plugin.
+    #[arg(value_parser = NonEmptyStringValueParser::new())]
+    id: String,
+    /// Remove its key-value pairs as well; also those of a plugin that was removed before.
+    #[arg(long)]
+    purge: bool,
+}
+
+pub async fn remove(global: &Global, client: &Client, options: &Remove) -> Result<(), Failure> {
+    let Remove { id, purge } = options;
+    let tail = if *purge { "?purge=true" } else { "" };
+    let removed = client.delete_and_wait(&path_of(id, tail)).await?;
+    report(global, &removed, &format!("{id} is removed"));
+    if global.json {
+        return Ok(());
+    }
+    let number = |key: &str| removed[key].as_u64().unwrap_or(0);
+    let (kept, purged) = (number("kept_pairs"), number("purged_pairs"));
+    if kept > 0 {
+        output::line(&format!(
+            "{kept} key-value pairs of it stay: berth plugin remove {id} --purge removes them"
+        ));
+    }
+    if purged > 0 {
+        output::line(&format!("{purged} key-value pairs of it are removed as well"));
+    }
+    Ok(())
 }
 
 pub async fn upgrade(global: &Global, client: &Client, options: Upgrade) -> Result<(), Failure> {

@@ -50,6 +50,7 @@ pub async fn one(global: &Global, client: &Client, id: &str) -> Result<(), Failu
     tools(&plugin);
     wishes(&plugin);
     grants(&plugin);
+    used(&plugin["usage"]);
     super::life::waits(id, &plugin["diff"]);
     Ok(())
 }
@@ -99,6 +100,28 @@ pub fn wishes(plugin: &Value) {
         output::line(&output::one_line(&line));
         output::line(&output::one_line(&format!("    {}", words_of(&id, wish))));
     }
+}
+
+/// What the calls have used since the host started.
+fn used(usage: &Value) {
+    let number = |key: &str| usage[key].as_u64().unwrap_or(0);
+    if number("calls") == 0 {
+        return;
+    }
+    output::line("used since the host started");
+    output::line(&format!("  {} calls, {} failed", number("calls"), number("failures")));
+    output::line(&format!(
+        "  {} ms of processor, {} KiB of memory at the most",
+        number("cpu_us") / 1000,
+        number("peak_memory_bytes") >> 10
+    ));
+    output::line(&format!(
+        "  {} calls of the host, {} bytes out, {} bytes in, {} denied",
+        number("host_calls"),
+        number("sent_bytes"),
+        number("received_bytes"),
+        number("denials")
+    ));
 }
 
 fn grants(plugin: &Value) {

@@ -70,6 +70,12 @@ pub trait KeyvalueRepo {
         key: &str,
     ) -> Result<bool, StoreError>;
 
+    /// How many pairs a plugin keeps, over all workspaces.
+    async fn count_keyvalue(&mut self, plugin: &PluginId) -> Result<u64, StoreError>;
+
+    /// Removes every pair of a plugin in every workspace, and tells how many they were. Revisions go on rising.
+    async fn purge_keyvalue(&mut self, plugin: &PluginId) -> Result<u64, StoreError>;
+
     /// At most `limit` keys of a bucket, in the order of the database, which never changes.
     async fn list_keyvalue_keys(
         &mut self,

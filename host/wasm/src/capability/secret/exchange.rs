@@ -156,7 +156,7 @@ fn cut(body: &[u8], recipe: &Recipe) -> Result<(SecretValue, Option<Duration>, V
     if token.expose().len() < TOKEN_BYTES {
         return Err(none("the token is too short to be kept apart from ordinary text"));
     }
-    let finder = Finder::new(&[token.expose()]).ok_or_else(|| none("the token cannot be kept"))?;
+    let finder = Finder::new(&[token.expose()]).map_err(|error| none(&error.to_string()))?;
     if finder.is_in(answer.to_string().as_bytes()) {
         let message = "the answer has the token in another place as well, so nothing of it is handed out";
         return Err(CapabilityError::new("EXCHANGE_TOKEN_REPEATED", message));

@@ -1,7 +1,6 @@
 //! The scope of `secret`: which one, where it may be sent, and what may be done with it.
 
-use std::borrow::Cow;
-
+use berth_broker::Place;
 use berth_broker::scope::OriginPattern;
 use berth_broker::target::Target;
 use berth_secrets::SecretName;
@@ -47,7 +46,7 @@ pub fn covers(scope: &Value, wanted: &Value) -> bool {
         Some(_) => false,
     };
     each("audience", &|origin| has(scope, "audience", |pattern| fits_origin(pattern, origin)))
-        && each("place", &|place| has(scope, "place", |own| plain_place(own) == plain_place(place)))
+        && each("place", &|place| has(scope, "place", |own| same_place(own, place)))
         && each("operations", &|operation| match scope.get("operations") {
             None => DEFAULT_OPERATIONS.contains(&operation),
             Some(_) => has(scope, "operations", |own| own == operation),
@@ -71,9 +70,9 @@ fn fits_origin(pattern: &str, origin: &str) -> bool {
     }
 }
 
-/// Names of headers have no case.
-fn plain_place(place: &str) -> Cow<'_, str> {
-    if place.starts_with("header:") { place.to_ascii_lowercase().into() } else { place.into() }
+/// Whether both texts name one place of a request, in the normal form of the broker.
+fn same_place(own: &str, wanted: &str) -> bool {
+    Place::parse(own).is_ok_and(|own| Place::parse(wanted).is_ok_and(|wanted| own == wanted))
 }
 
 /// Checks the scope of a manifest or grant:
@@ -122,17 +121,7 @@ fn check_origin(origin: &str) -> Result<(), String> {
 
 /// A place of a request.
 fn check_place(place: &str) -> Result<(), String> {
-    let is_named = |name: &str| !name.is_empty() && name.len() <= 256 && !name.chars().any(char::is_control);
-    let fits = match place.split_once(':') {
-        None => place == "path",
-        Some(("json", pointer)) => pointer.starts_with('/') && is_named(pointer),
-        Some(("header" | "query" | "form", name)) => is_named(name),
-        Some(_) => false,
-    };
-    if fits {
-        return Ok(());
-    }
-    Err(format!("`{place}` is no place: header:NAME, query:NAME, path, json:/POINTER or form:NAME"))
+    Place::parse(place).map(drop)
 }
 
 #[cfg(test)]
@@ -229,6 +218,12 @@ mod tests {
             (json!({ "id": "a", "audience": ["https://a.*.org"], "place": ["path"] }), "leading label"),
             (json!({ "id": "a", "audience": ["https://x.org"], "place": ["body"] }), "place"),
             (json!({ "id": "a", "audience": ["https://x.org"], "place": ["json:x"] }), "place"),
+            (json!({ "id": "a", "audience": ["https://x.org"], "place": ["header:a b"] }), "place"),
+            (json!({ "id": "a", "audience": ["https://x.org"], "place": ["query:"] }), "place"),
+            (
+                json!({ "id": "a", "audience": ["https://x.org"], "place": [format!("form:{}", "a".repeat(257))] }),
+                "place",
+            ),
             (json!({ "id": "a", "operations": ["reveal"] }), "no operation"),
         ] {
             let message = check_scope(&bad).unwrap_err();

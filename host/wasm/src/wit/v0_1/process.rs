@@ -1,5 +1,6 @@
 //! Programs of the machine.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::Value;
@@ -7,7 +8,7 @@ use serde_json::Value;
 use super::{WitError, wit};
 use crate::call::state::PluginState;
 use crate::capability::process::{self, Ran, Run};
-use crate::capability::{Capability, CapabilityError};
+use crate::capability::{Capability, CapabilityError, progress};
 
 impl wit::process::Host for PluginState {
     async fn run(
@@ -58,7 +59,15 @@ impl PluginState {
             },
         };
         let (programs, cancel) = (self.services().programs.clone(), self.cancel().clone());
-        self.while_granted(Capability::Process, wanted, covers, programs.run(run, &cancel)).await
+        let listener = self.progress().clone();
+        // Whoever waits for the call sees how far the program is.
+        let hear = Arc::new(move |line: &str| {
+            let (_, line) = progress::cleaned(None, line);
+            if !line.is_empty() {
+                listener.report(None, &line);
+            }
+        });
+        self.while_granted(Capability::Process, wanted, covers, programs.run(run, &cancel, hear)).await
     }
 }
 

@@ -14,6 +14,7 @@ use berth_model::generation::Generation;
 use berth_model::plugin::{Grant, PluginStatus};
 use berth_model::{GrantId, PluginId};
 use berth_wasm::capability::logs::Level;
+use berth_wasm::host::Health;
 use berth_wasm::{Assent, HostError, Manifest, Outcome, Package, PluginHost};
 
 /// Manages the plugins of a host.
@@ -61,6 +62,14 @@ impl PluginAdmin for Admin {
 
     async fn resume(&self, id: &PluginId) -> Result<(), AdminError> {
         self.0.resume(id).await.map_err(|error| refused(&error))
+    }
+
+    async fn check(&self, id: &PluginId) -> Result<Option<Result<(), AdminError>>, AdminError> {
+        Ok(match self.0.check(id).await.map_err(|error| refused(&error))? {
+            Health::Unknown => None,
+            Health::Well => Some(Ok(())),
+            Health::Ill { code, message } => Some(Err(AdminError { code, message, retryable: true })),
+        })
     }
 
     async fn generations(&self, id: &PluginId) -> Result<Vec<Generation>, AdminError> {

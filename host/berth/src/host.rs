@@ -22,6 +22,7 @@ use berth_wasm::engine::compiler::child::{ChildCompiler, CompileLimits};
 use berth_wasm::host::config::OperatorConfig;
 use berth_wasm::host::endpoints::LinkedEndpoints;
 use berth_wasm::host::keyvalue::StoredKeyvalue;
+use berth_wasm::pulse::Pulses;
 use berth_wasm::{EngineConfig, HostParts, PluginEngine, PluginHost, Pooling};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -58,6 +59,7 @@ pub struct Settings {
 pub struct Host {
     core: Core,
     channels: Arc<Channels>,
+    pulses: Pulses,
     store: Arc<SqlStore>,
     listener: TcpListener,
     hub: Hub,
@@ -136,10 +138,12 @@ impl Host {
         plugins.attach(core.clone());
         let keeper = Arc::new(secrets::Keeper(vault));
         channels.start(core.clone());
+        let pulses =
+            Pulses::start(plugins.clone(), Arc::new(SystemAlarm(Arc::new(SystemClock))), core.clone());
         let (hub, routes) = routes(&config, &token, &core, links, plugins, keeper, &channels)?;
         let url = format!("http://{}", listener.local_addr().map_err(anyhow::Error::from)?);
         data.write_address(&url)?;
-        Ok(Self { core, channels, store, listener, hub, routes, url, _lock: lock })
+        Ok(Self { core, channels, pulses, store, listener, hub, routes, url, _lock: lock })
     }
 
     /// Where the host is reached.
@@ -163,6 +167,7 @@ impl Host {
                 // Nobody comes in any more; then long answers and sockets end with core.
                 closing.cancel();
                 self.channels.shutdown().await;
+                self.pulses.shutdown().await;
                 self.core.shutdown().await;
                 // A socket is no request to the server any more: it has a task of its own.
                 let closed = async { tokio::join!(self.hub.drained(), &mut serving) };

@@ -22,6 +22,7 @@ mod registry;
 pub mod secrets;
 mod shelf;
 mod target;
+mod upkeep;
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -42,6 +43,7 @@ pub use install::{Assent, Installed, Outcome};
 pub use life::{Life, Probe, Step};
 pub use package::Package;
 use tokio_util::task::TaskTracker;
+pub use upkeep::Health;
 
 use crate::capability::context::CallContext;
 use crate::capability::logs::LogLine;

@@ -19,6 +19,7 @@ pub mod manifest;
 pub mod plugin;
 pub mod policies;
 pub mod probe;
+pub mod pulse;
 pub mod tool;
 pub mod value;
 pub mod wit;

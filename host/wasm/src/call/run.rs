@@ -16,6 +16,7 @@ use wasmtime::{Trap, WasmBacktrace};
 use wasmtime_wasi::{FsPerms, I32Exit, WasiCtx};
 
 use super::meter::{Meter, Metered};
+use super::notice::Notice;
 use super::opening::{self, Opening};
 use super::ready::{self, Mode, Owner, Place};
 use super::state::{self, Call, PluginState, Shared, Stop};
@@ -44,7 +45,7 @@ enum Answer {
 }
 
 /// Of the host, of the plugin, of the memory of all.
-type Permits = (OwnedSemaphorePermit, OwnedSemaphorePermit, OwnedSemaphorePermit);
+pub(crate) type Permits = (OwnedSemaphorePermit, OwnedSemaphorePermit, OwnedSemaphorePermit);
 
 /// Runs `work` in a fresh store: on this task, or on a thread for files when the call has folders.
 pub(crate) async fn run(
@@ -112,6 +113,7 @@ async fn execute(
     let call_id = invocation.context.call;
     let mode = if folders.is_empty() { plugin.mode } else { Mode::Fresh };
     let owner = Owner::of(&invocation.context, &view);
+    let notice = Notice::of(&plugin, &invocation, &work);
     let call = Call {
         context: Arc::new(invocation.context),
         grants: view,
@@ -137,12 +139,18 @@ async fn execute(
     let ended = {
         let mut guest = pin!(serve(&plugin, &mut place, work));
         let metered = Metered { meter: &shared.meter, inner: guest.as_mut() };
-        tokio::select! {
-            biased;
-            answer = metered => Ended::Answered(answer),
-            () = tokio::time::sleep((start + wall).saturating_duration_since(Instant::now())) => Ended::TimedOut,
-            approval = shared.asking.parked() => Ended::Parked(approval),
-            () = grace(&invocation.cancel) => Ended::Cancelled,
+        let ends = async {
+            tokio::select! {
+                biased;
+                answer = metered => Ended::Answered(answer),
+                () = tokio::time::sleep((start + wall).saturating_duration_since(Instant::now())) => Ended::TimedOut,
+                approval = shared.asking.parked() => Ended::Parked(approval),
+                () = grace(&invocation.cancel) => Ended::Cancelled,
+            }
+        };
+        match notice {
+            None => ends.await,
+            Some(notice) => notice.beside(ends).await,
         }
     };
     let again = shared.asking.trail().finish();

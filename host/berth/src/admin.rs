@@ -16,6 +16,7 @@ use berth_model::plugin::{Grant, PluginStatus};
 use berth_model::{GrantId, PluginId};
 use berth_wasm::capability::diff;
 use berth_wasm::capability::logs::Level;
+use berth_wasm::host::Health;
 use berth_wasm::{Assent, HostError, Manifest, Outcome, Package, Pairs, PluginHost};
 
 /// Manages the plugins of a host.
@@ -67,6 +68,14 @@ impl PluginAdmin for Admin {
 
     async fn resume(&self, id: &PluginId) -> Result<(), AdminError> {
         self.plugins.resume(id).await.map_err(|error| refused(&error))
+    }
+
+    async fn check(&self, id: &PluginId) -> Result<Option<Result<(), AdminError>>, AdminError> {
+        Ok(match self.plugins.check(id).await.map_err(|error| refused(&error))? {
+            Health::Unknown => None,
+            Health::Well => Some(Ok(())),
+            Health::Ill { code, message } => Some(Err(AdminError { code, message, retryable: true })),
+        })
     }
 
     async fn generations(&self, id: &PluginId) -> Result<Vec<Generation>, AdminError> {

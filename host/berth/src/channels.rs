@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use berth_http::{AdminError, AdmittedHook, ChannelDoor, ChannelView, HookAnswer, HookError, HookRequest};
-use berth_model::PluginId;
 use berth_model::channel::ChannelEvent;
-use berth_wasm::actor::{Admitted, Channels, HookRefusal};
+use berth_model::{EndpointId, PluginId};
+use berth_wasm::actor::{Admitted, Channels, HookRefusal, endpoint_of};
 
 use crate::admin::refused;
 
@@ -24,6 +24,10 @@ impl ChannelDoor for Door {
     ) -> Result<Box<dyn AdmittedHook>, HookError> {
         let admitted = self.0.admit(plugin, hook, token, method).map_err(|refusal| told(&refusal))?;
         Ok(Box::new(LetIn(admitted)))
+    }
+
+    fn endpoint(&self, plugin: &PluginId) -> Option<EndpointId> {
+        endpoint_of(plugin).ok()
     }
 
     async fn show(&self, plugin: &PluginId) -> Result<ChannelView, AdminError> {

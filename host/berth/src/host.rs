@@ -25,6 +25,7 @@ use berth_wasm::host::Boot;
 use berth_wasm::host::config::OperatorConfig;
 use berth_wasm::host::endpoints::LinkedEndpoints;
 use berth_wasm::host::keyvalue::StoredKeyvalue;
+use berth_wasm::pulse::Pulses;
 use berth_wasm::{EngineConfig, HostParts, PluginEngine, PluginHost, Pooling};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -77,6 +78,7 @@ struct Bundled {
 pub struct Host {
     core: Core,
     channels: Arc<Channels>,
+    pulses: Pulses,
     store: Arc<SqlStore>,
     listener: TcpListener,
     hub: Hub,
@@ -157,11 +159,13 @@ impl Host {
         plugins.listen_for_answers(channels.clone());
         channels.start(core.clone());
         core.go_on();
+        let pulses =
+            Pulses::start(plugins.clone(), Arc::new(SystemAlarm(Arc::new(SystemClock))), core.clone());
         let admin = Admin { plugins, starting };
         let (hub, routes) = routes(&config, &token, &core, links, admin, keeper, &channels)?;
         let url = format!("http://{}", listener.local_addr().map_err(anyhow::Error::from)?);
         data.write_address(&url)?;
-        Ok(Self { core, channels, store, listener, hub, routes, url, settling, _lock: lock })
+        Ok(Self { core, channels, pulses, store, listener, hub, routes, url, settling, _lock: lock })
     }
 
     /// Serves until `stop`, then ends runs, streams and connections in that order.
@@ -169,7 +173,7 @@ impl Host {
     /// Everything is served from the first moment; `ready` is told when the plugins of the start are in place, or have
     /// taken too long to wait for.
     pub async fn run(self, stop: CancellationToken, ready: impl FnOnce(&str)) -> Result<(), Failure> {
-        let Self { core, channels, store, listener, hub, routes, url, settling, _lock } = self;
+        let Self { core, channels, pulses, store, listener, hub, routes, url, settling, _lock } = self;
         let closing = CancellationToken::new();
         let serve = berth_http::serve(listener, routes, ServeConfig::default(), closing.clone());
         let mut serving = tokio::spawn(serve);
@@ -192,6 +196,7 @@ impl Host {
                     // Nobody comes in any more; then long answers and sockets end with core.
                     closing.cancel();
                     channels.shutdown().await;
+                    pulses.shutdown().await;
                     core.shutdown().await;
                     // A socket is no request to the server any more: it has a task of its own.
                     let closed = async { tokio::join!(hub.drained(), &mut serving) };

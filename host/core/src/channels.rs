@@ -3,6 +3,8 @@
 //! A channel takes its deliveries from the outbox by itself. It says that it begins before it does, so that a crash in
 //! between is seen: such a part is ambiguous, unless the channel can find out.
 
+pub mod changes;
+
 use std::time::Duration;
 
 use berth_model::channel::{DeliveryPart, PartOutcome, PartStatus, SentPart};
@@ -241,6 +243,37 @@ impl Core {
         delivery.available_at = Some(now.plus(wait.min(MAX_WAIT)));
         delivery.error = error.chars().take(MAX_ERROR).collect();
         delivery.updated_at = now;
+        tx.update_delivery(&delivery).await?;
+        tx.commit().await?;
+        Ok(())
+    }
+
+    /// Holds a delivery that is to be tried again until [`Self::release_channel_delivery`], or until the channel begins anew.
+    pub async fn hold_channel_delivery(&self, id: DeliveryId, error: &str) -> Result<(), CoreError> {
+        self.turn_channel_delivery(id, DeliveryStatus::Retry, DeliveryStatus::Waiting, error).await
+    }
+
+    /// Lets a delivery that was held be sent at once.
+    pub async fn release_channel_delivery(&self, id: DeliveryId) -> Result<(), CoreError> {
+        self.turn_channel_delivery(id, DeliveryStatus::Waiting, DeliveryStatus::Queued, "").await
+    }
+
+    async fn turn_channel_delivery(
+        &self,
+        id: DeliveryId,
+        from: DeliveryStatus,
+        to: DeliveryStatus,
+        error: &str,
+    ) -> Result<(), CoreError> {
+        let mut tx = self.0.store.write().await?;
+        let mut delivery = lookup(&mut *tx, id).await?;
+        if delivery.status != from {
+            return Ok(());
+        }
+        delivery.status = to;
+        delivery.available_at = None;
+        delivery.error = error.chars().take(MAX_ERROR).collect();
+        delivery.updated_at = self.now();
         tx.update_delivery(&delivery).await?;
         tx.commit().await?;
         Ok(())

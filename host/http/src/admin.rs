@@ -65,6 +65,11 @@ pub trait PluginAdmin: Send + Sync {
     /// The smallest manifest for what a plugin was seen to use.
     async fn suggest(&self, id: &PluginId) -> Result<Suggestion, AdminError>;
 
+    /// Asks a plugin whether it could do its work now; `None` when it has no say, an error inside when it could not.
+    ///
+    /// Fails with `PLUGIN_NOT_FOUND` and `PLUGIN_NOT_ACTIVE`.
+    async fn check(&self, id: &PluginId) -> Result<Option<Result<(), AdminError>>, AdminError>;
+
     /// What a plugin printed lately, oldest first.
     async fn logs(&self, id: &PluginId) -> Result<Vec<PluginLogLine>, AdminError>;
 

@@ -1,8 +1,8 @@
 //! Channels, as the facade needs them. The binary implements it over the plugin engine: this crate knows none.
 
 use async_trait::async_trait;
-use berth_model::PluginId;
 use berth_model::channel::ChannelEvent;
+use berth_model::{EndpointId, PluginId};
 
 use crate::admin::AdminError;
 
@@ -19,6 +19,9 @@ pub trait ChannelDoor: Send + Sync {
         token: Option<&str>,
         method: &str,
     ) -> Result<Box<dyn AdmittedHook>, HookError>;
+
+    /// Under which core knows the channel of a plugin, at work or not.
+    fn endpoint(&self, plugin: &PluginId) -> Option<EndpointId>;
 
     /// How a channel stands; fails with `CHANNEL_AWAY` when it is not at work.
     async fn show(&self, plugin: &PluginId) -> Result<ChannelView, AdminError>;
@@ -87,6 +90,10 @@ pub(crate) struct NoChannels;
 impl ChannelDoor for NoChannels {
     fn admit(&self, _: &str, _: &str, _: Option<&str>, _: &str) -> Result<Box<dyn AdmittedHook>, HookError> {
         Err(HookError { code: "http_404", message: String::new(), retry_after: None })
+    }
+
+    fn endpoint(&self, _: &PluginId) -> Option<EndpointId> {
+        None
     }
 
     async fn show(&self, plugin: &PluginId) -> Result<ChannelView, AdminError> {

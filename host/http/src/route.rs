@@ -13,6 +13,7 @@ pub(crate) mod plugins;
 pub(crate) mod replies;
 pub(crate) mod runs;
 pub(crate) mod secrets;
+pub(crate) mod sent;
 pub(crate) mod sessions;
 pub(crate) mod threads;
 pub(crate) mod tools;

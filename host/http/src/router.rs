@@ -31,6 +31,7 @@ pub fn router(state: HttpState, extra: Router) -> Router {
         .merge(route::grants::routes())
         .merge(route::audit::routes())
         .merge(route::channels::routes())
+        .merge(route::sent::routes())
         .merge(route::secrets::routes());
     let quick = quick.route_layer(from_fn_with_state(state.clone(), bounds::time));
     let (open, described) = OpenApiRouter::with_openapi(openapi::base(&state.config().build))

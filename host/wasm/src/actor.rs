@@ -8,6 +8,8 @@
 
 pub mod alarm;
 mod binding;
+mod changes;
+mod desk;
 mod egress;
 pub mod happening;
 pub mod hooks;

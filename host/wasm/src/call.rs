@@ -3,7 +3,9 @@
 pub mod access;
 pub mod asking;
 pub mod authorize;
+pub(crate) mod extra;
 pub mod meter;
+mod notice;
 mod opening;
 pub mod outcome;
 pub mod ready;

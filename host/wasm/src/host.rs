@@ -24,6 +24,7 @@ mod removal;
 pub mod secrets;
 mod shelf;
 mod target;
+mod upkeep;
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -45,6 +46,7 @@ pub use life::{Life, Probe, Step};
 pub use package::Package;
 pub use removal::{Pairs, Removed};
 use tokio_util::task::TaskTracker;
+pub use upkeep::Health;
 
 use crate::call::Usage;
 use crate::capability::context::CallContext;

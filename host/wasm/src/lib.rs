@@ -20,6 +20,7 @@ pub mod pack;
 pub mod plugin;
 pub mod policies;
 pub mod probe;
+pub mod pulse;
 pub mod tool;
 pub mod value;
 pub mod wit;

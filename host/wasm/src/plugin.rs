@@ -7,12 +7,14 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use serde_json::Value;
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use wasmtime::component::types::ComponentItem;
 use wasmtime::component::{Component, ComponentExportIndex, InstancePre};
 
+use crate::call::extra::Extras;
 use crate::call::ready::{self, Mode, Ready};
-use crate::call::run::{self, Work};
+use crate::call::resident::{Question, Reply, Resident};
+use crate::call::run::{self, Permits, Work};
 use crate::call::state::PluginState;
 use crate::call::{CallOutcome, Measured, ToolInvocation, Usage, Used};
 use crate::capability::context::CallContext;
@@ -66,8 +68,9 @@ pub(crate) struct Loaded {
     calls: Arc<Semaphore>,
     tools: HashMap<String, Prepared>,
     dynamic: Option<Dynamic>,
-    /// What the component exports as a channel.
-    pub channel: Option<ChannelExports>,
+    /// Where the functions of a channel are.
+    pub channel: Option<channel::GuestIndices>,
+    pub extras: Extras,
     manifest: Arc<Manifest>,
     requests: Arc<Vec<Request>>,
     described: Vec<ToolDescription>,
@@ -88,20 +91,6 @@ pub(crate) fn is_optional_export(interface: &str) -> bool {
 enum Prepared {
     Typed { function: ComponentExportIndex, shape: Arc<FunctionShape> },
     Dynamic,
-}
-
-/// Where the functions of a channel are.
-pub(crate) struct ChannelExports {
-    pub channel: channel::GuestIndices,
-    /// Optional.
-    pub reconcile: Option<channel::ReconcileIndices>,
-}
-
-impl ChannelExports {
-    fn of(pre: &InstancePre<PluginState>) -> Option<Self> {
-        let channel = channel::GuestIndices::new(pre).ok()?;
-        Some(Self { channel, reconcile: channel::ReconcileIndices::new(pre).ok() })
-    }
 }
 
 #[derive(Clone)]
@@ -129,7 +118,8 @@ impl LoadedPlugin {
             inner: Arc::new(Loaded {
                 calls: Arc::new(Semaphore::new(limits.concurrent_calls)),
                 dynamic: dynamic(&component),
-                channel: ChannelExports::of(&pre),
+                channel: channel::GuestIndices::new(&pre).ok(),
+                extras: Extras::of(&pre),
                 tools,
                 pre,
                 id: id.clone(),
@@ -283,31 +273,49 @@ impl LoadedPlugin {
         })
     }
 
+    /// Asks one thing in an instance of its own, within the limits of a call.
+    ///
+    /// Nobody is asked for an approval: a use that needs one is denied.
+    pub(crate) async fn ask_once(
+        &self,
+        question: Question,
+        invocation: impl Fn() -> ToolInvocation,
+    ) -> Result<Reply, CallError> {
+        let _permits = self.permits()?;
+        let resident = Resident::open(self.inner.clone(), invocation()).await?;
+        resident.ask(question, invocation()).await.1
+    }
+
     async fn run(&self, invocation: ToolInvocation, work: Work) -> Measured {
-        match self.admitted() {
+        match self.permits() {
             Ok(permits) => run::run(self.inner.clone(), invocation, work, permits).await,
             Err(error) => error.into(),
         }
     }
 
-    fn admitted(&self) -> Result<run::Permits, CallError> {
-        let engine = &self.inner.engine.inner;
+    fn permits(&self) -> Result<Permits, CallError> {
+        let own =
+            self.inner.calls.clone().try_acquire_owned().map_err(|_| CallError::Busy {
+                what: "the plugin",
+                limit: self.inner.limits.concurrent_calls,
+            });
+        let (host, memory) = self.inner.places()?;
+        Ok((host, own?, memory))
+    }
+}
+
+impl Loaded {
+    /// A place among the calls of the host, and its memory.
+    pub fn places(&self) -> Result<(OwnedSemaphorePermit, OwnedSemaphorePermit), CallError> {
+        let engine = &self.engine.inner;
         let host = engine
             .calls
             .clone()
             .try_acquire_owned()
             .map_err(|_| CallError::Busy { what: "the host", limit: engine.config.concurrent_calls })?;
-        let own =
-            self.inner.calls.clone().try_acquire_owned().map_err(|_| CallError::Busy {
-                what: "the plugin",
-                limit: self.inner.limits.concurrent_calls,
-            })?;
-        let memory = self.inner.engine.admit(&self.inner.limits)?;
-        Ok((host, own, memory))
+        Ok((host, self.engine.admit(&self.limits)?))
     }
-}
 
-impl Loaded {
     /// Keeps what a call printed, for its operator.
     pub fn remember(&self, lines: &[LogLine]) {
         let mut recent = self.recent();

@@ -8,6 +8,7 @@ mod install;
 mod key;
 mod life;
 mod pack;
+mod sent;
 mod show;
 mod transfer;
 mod verify;
@@ -101,6 +102,10 @@ enum Action {
     Call(call::Options),
     /// Show a channel at work: the paths of its web addresses, what waits.
     Channel(Plugin),
+    /// List what a channel has sent, change a message, take it back, or react to it.
+    Deliveries(sent::Options),
+    /// Ask a plugin whether it could do its work now.
+    Doctor(Plugin),
     /// List the events that a channel could not deal with, hand one over again, or forget it.
     Events(events::Options),
 }
@@ -155,6 +160,8 @@ async fn with_host(global: &Global, action: Action) -> Result<(), Failure> {
         Action::Logs(Plugin { id }) => show::logs(global, &client, &id).await,
         Action::Call(options) => call::run(global, &client, options).await,
         Action::Channel(Plugin { id }) => events::channel(global, &client, &id).await,
+        Action::Deliveries(options) => sent::run(global, &client, options).await,
+        Action::Doctor(Plugin { id }) => sent::doctor(global, &client, &id).await,
         Action::Events(options) => events::run(global, &client, options).await,
     }
 }

@@ -194,3 +194,37 @@ fn parked_events_are_listed_handed_over_again_and_forgotten_on_the_command_line(
     assert_eq!(host.cli(&["plugin", "events", "channel", "--json"]).json(), json!([]));
     assert!(host.cli(&["plugin", "events", "channel", "retry", id]).failed(1).contains("no event"));
 }
+
+#[test]
+fn what_a_channel_has_sent_is_looked_at_and_changed_on_the_command_line() {
+    let host = installed();
+    let address = path(&host);
+    let (status, _) = host.request("POST", &address, Some(&message(7)));
+    assert_eq!(status, 200);
+    let sent = until("the answer is sent", || {
+        let all = host.cli(&["plugin", "deliveries", "channel", "--json"]).json();
+        all.as_array()?.iter().find(|one| one["status"] == "delivered").cloned()
+    });
+    assert_eq!((&sent["kind"], &sent["parts"][0]["text"]), (&json!("message"), &json!("number 7")));
+    let id = sent["delivery_id"].as_str().unwrap();
+    assert_eq!(sent["parts"][0]["reference"], format!("{id}/0"));
+
+    host.cli(&["plugin", "deliveries", "channel", "edit", id, "number 8"]).ok();
+    host.cli(&["plugin", "deliveries", "channel", "react", id, "👍", "--remove"]).ok();
+    host.cli(&["plugin", "deliveries", "channel", "retract", id]).ok();
+
+    for wanted in ["edited ada 0 number 8", "reacted ada 0 👍 false", "retracted ada 0"] {
+        until(wanted, || host.cli(&["plugin", "logs", "channel"]).ok().contains(wanted).then_some(()));
+    }
+    assert!(host.cli(&["plugin", "deliveries", "channel"]).ok().contains("message_edit"));
+    let refused = host.cli(&["plugin", "deliveries", "channel", "retract", id, "--part", "9"]);
+    assert!(refused.failed(1).contains(id));
+    let (status, _) = host.request(
+        "POST",
+        &format!("/operator/plugins/channel/deliveries/{id}/edit"),
+        Some(&json!({ "text": " " })),
+    );
+    assert_eq!(status, 400);
+    assert!(host.cli(&["plugin", "doctor", "channel"]).ok().contains("channel is well"));
+    assert!(host.cli(&["plugin", "doctor", "ghost"]).failed(1).contains("ghost"));
+}

@@ -2,6 +2,7 @@
 
 pub(crate) mod answer;
 pub mod capability;
+pub mod event;
 pub mod question;
 pub(crate) mod waiting;
 

@@ -5,7 +5,8 @@ use std::str::FromStr;
 use axum::extract::{FromRequestParts, RawPathParams};
 use axum::http::request::Parts;
 use berth_model::{
-    ApprovalId, EndpointId, GrantId, IdError, OperationId, PluginId, RunId, SessionId, ThreadId, WorkspaceId,
+    ApprovalId, DeliveryId, EndpointId, GrantId, IdError, OperationId, PluginId, RunId, SessionId, ThreadId,
+    WorkspaceId,
 };
 
 use super::nul;
@@ -38,6 +39,7 @@ named!(
     WorkspaceId = "workspace", "workspace_not_found";
     PluginId = "plugin", "PLUGIN_NOT_FOUND";
     GrantId = "grant", "GRANT_NOT_FOUND";
+    DeliveryId = "delivery", "delivery_not_found";
 );
 
 /// The refusal of an id that names nothing of its kind.

@@ -223,6 +223,11 @@ impl PluginAdmin for Shelf {
         self.set(id, PluginStatus::Active)
     }
 
+    async fn check(&self, id: &PluginId) -> Result<Option<Result<(), AdminError>>, AdminError> {
+        self.show(id).await?;
+        Ok(None)
+    }
+
     async fn generations(&self, id: &PluginId) -> Result<Vec<Generation>, AdminError> {
         let plugin = self.show(id).await?.plugin;
         Ok(vec![Generation {

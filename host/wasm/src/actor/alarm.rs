@@ -40,7 +40,7 @@ impl Alarm for SystemAlarm {
 }
 
 /// Ends at `at`, or never without one.
-pub(super) async fn maybe_until(alarm: &dyn Alarm, at: Option<Timestamp>) {
+pub(crate) async fn maybe_until(alarm: &dyn Alarm, at: Option<Timestamp>) {
     match at {
         Some(at) => alarm.until(at).await,
         None => std::future::pending().await,

@@ -15,6 +15,7 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use super::alarm::Alarm;
+use super::changes::Typing;
 use super::hooks::{self, Access, Turnstile};
 use super::sockets::{Allowed, SocketTable};
 use super::supervisor::{Supervisor, Verdict};
@@ -23,7 +24,7 @@ use super::wishes::{self, Description, Hook, Wishes};
 use crate::capability::grants::{GrantView, allows};
 use crate::capability::{Capability, websocket};
 use crate::error::CallError;
-use crate::host::PluginHost;
+use crate::host::{Health, PluginHost};
 use crate::plugin::LoadedPlugin;
 use crate::wit::v0_1::channel as wit;
 
@@ -69,6 +70,10 @@ pub(super) struct Binding {
     pub supervisor: Mutex<Supervisor>,
     /// Instances that are kept.
     pub living: Arc<AtomicUsize>,
+    /// Where an answer is being written.
+    pub typing: Typing,
+    /// Of this start of the host: what it asks the owner is asked anew after the next one.
+    born: uuid::Uuid,
     state: RwLock<State>,
 }
 
@@ -151,6 +156,8 @@ impl Binding {
         let Parts { plugin, endpoint, core, alarm, settings, stop, sockets, grants } = parts;
         Arc::new(Self {
             turnstile: Turnstile::new(alarm.now()),
+            typing: Typing::default(),
+            born: grants.host.parts().ids.uuid(),
             workspace: grants.workspace.clone(),
             host: grants.host.clone(),
             plugin,
@@ -217,7 +224,19 @@ impl Binding {
 
     /// Whether the component can find out what became of a part.
     pub fn can_reconcile(&self) -> bool {
-        self.loaded().inner.channel.as_ref().is_some_and(|exports| exports.reconcile.is_some())
+        self.loaded().inner.extras.reconciles()
+    }
+
+    /// Whether the component can change what it has sent, and show that somebody writes.
+    pub fn can_edit(&self) -> bool {
+        self.loaded().inner.extras.edits()
+    }
+
+    /// Stands for an event or a delivery: the same for each attempt.
+    pub fn operation_of(&self, event: &str) -> OperationId {
+        let digest = Sha256::digest(format!("{}\n{}\n{event}", self.born, self.plugin));
+        let (bytes, _) = digest.split_at(size_of::<uuid::Uuid>());
+        OperationId::from_uuid(uuid::Uuid::from_slice(bytes).unwrap_or_default())
     }
 
     pub fn wishes(&self) -> Wishes {
@@ -371,21 +390,29 @@ impl Binding {
     }
 
     /// Notes that the guest broke off. Ends after the wait before the next instance; true when it may go on.
+    ///
+    /// One that says of itself that it is not well has not begun anew: that counts like breaking off.
     pub async fn broke_off(&self, error: &CallError) -> bool {
-        let verdict = lock(&self.supervisor).broke_off(self.alarm.now());
-        tracing::warn!(plugin.id = %self.plugin, code = error.code(), %error, ?verdict, "a channel broke off");
-        match verdict {
-            Verdict::Restart(wait) => {
-                let at = self.alarm.now().plus(wait);
-                tokio::select! {
-                    biased;
-                    () = self.stop.cancelled() => false,
-                    () = self.alarm.until(at) => true,
-                }
-            }
-            Verdict::Quarantine => {
-                self.quarantine(&format!("{}: {error}", error.code())).await;
-                false
+        let mut why = format!("{}: {error}", error.code());
+        loop {
+            let verdict = lock(&self.supervisor).broke_off(self.alarm.now());
+            tracing::warn!(plugin.id = %self.plugin, why, ?verdict, "a channel broke off");
+            let Verdict::Restart(wait) = verdict else {
+                self.quarantine(&why).await;
+                return false;
+            };
+            let at = self.alarm.now().plus(wait);
+            let health = async {
+                self.alarm.until(at).await;
+                self.host.health_of(&self.loaded()).await
+            };
+            tokio::select! {
+                biased;
+                () = self.stop.cancelled() => return false,
+                health = health => match health {
+                    Health::Ill { code, message } => why = format!("{code}: {message}"),
+                    Health::Well | Health::Unknown => return true,
+                },
             }
         }
     }

@@ -114,7 +114,7 @@ impl From<SocketState> for wit::SocketState {
 }
 
 /// Milliseconds of the Unix epoch.
-pub(super) fn millis(at: Timestamp) -> u64 {
+pub(crate) fn millis(at: Timestamp) -> u64 {
     u64::try_from(at.as_micros() / 1000).unwrap_or(0)
 }
 

@@ -33,6 +33,7 @@ impl ChannelInbox {
 #[async_trait]
 impl Inbox for ChannelInbox {
     async fn message(&self, message: InboundMessage) -> Result<Taken, CapabilityError> {
+        let address = message.address.clone();
         let accepted = match self.binding.core.accept_inbound(&self.binding.source(), message).await {
             Ok(accepted) => accepted,
             Err(error) => {
@@ -40,6 +41,10 @@ impl Inbox for ChannelInbox {
                 return Err(refusal(&error));
             }
         };
+        if accepted.run.is_some() && !accepted.replay && self.binding.can_edit() {
+            self.binding.typing.add(address.into());
+            self.binding.ring.notify_one();
+        }
         Ok(Taken {
             message_id: accepted.message.id.to_string(),
             thread_id: accepted.message.thread.to_string(),

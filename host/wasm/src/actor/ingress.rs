@@ -2,14 +2,19 @@
 //!
 //! An event over which the guest breaks off twice is parked for the operator, and the rest goes on.
 
+mod waiting;
+
 use std::sync::Arc;
 use std::time::Duration;
 
 use berth_core::port::store::StoreError;
-use berth_model::Timestamp;
 use berth_model::channel::{ChannelEvent, ChannelEventStatus, ChannelTimer};
 use berth_model::tool::Blame;
-use serde_json::Value;
+use berth_model::{ApprovalId, Timestamp};
+use futures::StreamExt as _;
+use futures::future::BoxFuture;
+use futures::stream::FuturesUnordered;
+use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
 use super::alarm::maybe_until;
@@ -21,6 +26,7 @@ use super::mail::Mail;
 use super::wishes;
 use crate::call::resident::{Question, Reply};
 use crate::error::CallError;
+use crate::wit::v0_1::WitError;
 
 /// How often a guest may break off over one event.
 const TRAPS: u32 = 2;
@@ -32,12 +38,18 @@ const MAX_EVENTS: u64 = 1000;
 const PUT_OFF: Duration = Duration::from_secs(5);
 /// The wait after the store failed.
 const RETRY: Duration = Duration::from_secs(1);
+/// The latest time at which an event comes again that waits for an answer of the owner.
+const AWAITED: Duration = Duration::from_secs(24 * 60 * 60);
+/// Where an event names the question that it waits for.
+const APPROVAL: &str = "approval_id";
 /// The answer to a request that was laid aside: the provider need not send it again.
 const LAID_ASIDE: u16 = 202;
 
 /// Takes in until the channel is stopped. Begins with what the version has to say of itself, unless that is known.
 pub(super) async fn run(binding: Arc<Binding>, mut mailbox: mpsc::Receiver<Mail>) {
-    let mut ingress = Ingress { lane: Lane::new(binding.clone()), binding };
+    let lane = Lane::new(binding.clone());
+    let mut ingress = Ingress { lane, binding, answers: FuturesUnordered::new() };
+    ingress.ask_anew().await;
     while !ingress.binding.stop.is_cancelled() {
         if !ingress.binding.is_current() && !ingress.activate().await {
             break;
@@ -68,6 +80,10 @@ pub(super) async fn run(binding: Arc<Binding>, mut mailbox: mpsc::Receiver<Mail>
         let mail = tokio::select! {
             biased;
             () = binding.stop.cancelled() => break,
+            Some(answered) = ingress.answers.next() => {
+                ingress.release(&answered).await;
+                continue;
+            }
             () = binding.wake.notified() => None,
             mail = mailbox.recv() => mail,
             () = maybe_until(&*binding.alarm, wake_at) => None,
@@ -83,6 +99,8 @@ pub(super) async fn run(binding: Arc<Binding>, mut mailbox: mpsc::Receiver<Mail>
 struct Ingress {
     binding: Arc<Binding>,
     lane: Lane,
+    /// Events whose question the owner has answered.
+    answers: FuturesUnordered<BoxFuture<'static, String>>,
 }
 
 /// What there is to do besides mails.
@@ -108,6 +126,8 @@ struct Handing {
     timer: Option<ChannelTimer>,
     /// Whether it is stored.
     stored: bool,
+    /// Whether it has waited for the owner.
+    was_asked: bool,
 }
 
 /// What became of an event.
@@ -116,6 +136,10 @@ enum Settled {
     Later {
         at: Timestamp,
         error: String,
+    },
+    /// It comes again once the owner has answered.
+    Awaiting {
+        approval: ApprovalId,
     },
     Parked {
         error: String,
@@ -189,6 +213,7 @@ impl Ingress {
                     attempts: 0,
                     timer: Some(timer),
                     stored: false,
+                    was_asked: false,
                 }
             }
             Work::Event(event) => {
@@ -197,6 +222,7 @@ impl Ingress {
                     return self.persist_raw(event, Settled::Parked { error }).await;
                 };
                 Handing {
+                    was_asked: event.payload.get(APPROVAL).is_some(),
                     id: event.id,
                     at: event.created_at,
                     happening,
@@ -212,7 +238,8 @@ impl Ingress {
     async fn mail(&mut self, mail: Mail) {
         match mail {
             Mail::Happened { id, at, happening } => {
-                let handing = Handing { id, at, happening, attempts: 0, timer: None, stored: false };
+                let handing =
+                    Handing { id, at, happening, attempts: 0, timer: None, stored: false, was_asked: false };
                 self.hand(handing).await;
             }
             // Who waits no longer asks again.
@@ -229,21 +256,12 @@ impl Ingress {
     /// Hands an event over until something has become of it, and stores what.
     async fn hand(&mut self, mut handing: Handing) {
         let mut traps = 0;
+        self.lane.about(&handing.id);
         let settled = loop {
             handing.attempts += 1;
             let error = match self.once(&handing).await {
                 Ok(Ok(())) => break Settled::Done,
-                Ok(Err(refused)) if refused.retryable && handing.attempts < ATTEMPTS => {
-                    let wait = match refused.retry_after_ms {
-                        Some(ms) => Duration::from_millis(ms.into()),
-                        None => PUT_OFF * 2_u32.saturating_pow(handing.attempts - 1),
-                    };
-                    let error = format!("{}: {}", refused.code, refused.message);
-                    break Settled::Later { at: self.binding.alarm.now().plus(wait), error };
-                }
-                Ok(Err(refused)) => {
-                    break Settled::Parked { error: format!("{}: {}", refused.code, refused.message) };
-                }
+                Ok(Err(refused)) => break self.refused(&handing, &refused),
                 Err(CallError::Cancelled) => {
                     handing.attempts -= 1;
                     break Settled::Kept { error: String::new() };
@@ -269,18 +287,36 @@ impl Ingress {
                 break Settled::Kept { error: told };
             }
         };
+        handing.was_asked |= self.lane.was_asked();
         self.persist(handing, settled).await;
     }
 
+    /// What becomes of an event that the guest has refused.
+    fn refused(&self, handing: &Handing, refused: &WitError) -> Settled {
+        let error = format!("{}: {}", refused.code, refused.message);
+        match self.lane.waits_for() {
+            _ if handing.attempts >= ATTEMPTS => Settled::Parked { error },
+            Some(approval) => Settled::Awaiting { approval },
+            None if refused.retryable => {
+                let wait = match refused.retry_after_ms {
+                    Some(ms) => Duration::from_millis(ms.into()),
+                    None => PUT_OFF * 2_u32.saturating_pow(handing.attempts - 1),
+                };
+                Settled::Later { at: self.binding.alarm.now().plus(wait), error }
+            }
+            None => Settled::Parked { error },
+        }
+    }
+
     /// One attempt; the inner error is the guest's own answer.
-    async fn once(&mut self, handing: &Handing) -> Result<Result<(), crate::wit::v0_1::WitError>, CallError> {
+    async fn once(&mut self, handing: &Handing) -> Result<Result<(), WitError>, CallError> {
         match handing.happening.event(&handing.id, handing.attempts, handing.at) {
             Ok(event) => match self.lane.ask(Question::Event(event)).await? {
                 Reply::Done(done) => Ok(done),
                 _ => Ok(Ok(())),
             },
             Err(call) => match self.lane.ask(Question::Webhook(call.request(&handing.id))).await? {
-                Reply::Answered(answer) if answer.status >= 300 => Ok(Err(crate::wit::v0_1::WitError {
+                Reply::Answered(answer) if answer.status >= 300 => Ok(Err(WitError {
                     code: "CHANNEL_FAILED".to_owned(),
                     message: format!("the channel answered with the status {}", answer.status),
                     retryable: false,
@@ -294,10 +330,21 @@ impl Ingress {
 
     /// Answers a request; one over which the guest breaks off twice is laid aside.
     async fn answer(&mut self, id: &str, call: HookCall) -> Result<HookAnswer, HookRefusal> {
+        self.lane.about(id);
         for attempt in 1..=TRAPS {
             let asked = self.lane.ask(Question::Webhook(call.clone().request(id))).await;
             let error = match asked {
+                Ok(Reply::Answered(answer)) if answer.status >= 300 && self.lane.waits_for().is_some() => {
+                    let settled = match self.lane.waits_for() {
+                        Some(approval) => Settled::Awaiting { approval },
+                        None => return Err(HookRefusal::Broken),
+                    };
+                    return self.lay_aside(id, call, 1, settled).await;
+                }
                 Ok(Reply::Answered(answer)) => {
+                    if self.lane.was_asked() {
+                        self.close(id, None).await;
+                    }
                     let bounded = hooks::bounded(answer.status, &answer.headers, answer.body);
                     if bounded.is_err() {
                         tracing::warn!(plugin.id = %self.binding.plugin, "the answer of a channel has no right form");
@@ -316,21 +363,14 @@ impl Ingress {
             let goes_on = self.binding.broke_off(&error).await;
             // Another attempt would be later still; the provider comes again by itself.
             if is_late {
+                if self.lane.was_asked() {
+                    self.close(id, Some("the channel did not answer in time")).await;
+                }
                 return Err(HookRefusal::Timeout);
             }
             if attempt == TRAPS {
-                let handing = Handing {
-                    id: id.to_owned(),
-                    at: self.binding.alarm.now(),
-                    happening: Happening::Webhook(call),
-                    attempts: TRAPS,
-                    timer: None,
-                    stored: false,
-                };
                 let error = format!("{}: {error}", error.code());
-                self.persist(handing, Settled::Parked { error }).await;
-                let body = b"laid aside".to_vec();
-                return hooks::bounded(LAID_ASIDE, &[], body);
+                return self.lay_aside(id, call, TRAPS, Settled::Parked { error }).await;
             }
             if !goes_on {
                 return Err(HookRefusal::Away);
@@ -339,8 +379,36 @@ impl Ingress {
         Err(HookRefusal::Broken)
     }
 
+    /// Keeps a request whose provider need not send it again.
+    async fn lay_aside(
+        &mut self,
+        id: &str,
+        call: HookCall,
+        attempts: u32,
+        settled: Settled,
+    ) -> Result<HookAnswer, HookRefusal> {
+        let handing = Handing {
+            id: id.to_owned(),
+            at: self.binding.alarm.now(),
+            happening: Happening::Webhook(call),
+            attempts,
+            timer: None,
+            stored: false,
+            was_asked: self.lane.was_asked(),
+        };
+        self.persist(handing, settled).await;
+        hooks::bounded(LAID_ASIDE, &[], b"laid aside".to_vec())
+    }
+
     /// Stores what became of an event, and of the timer that it came from, in one transaction.
     async fn persist(&mut self, handing: Handing, settled: Settled) {
+        if handing.was_asked {
+            match &settled {
+                Settled::Done => self.close(&handing.id, None).await,
+                Settled::Parked { error } => self.close(&handing.id, Some(error)).await,
+                Settled::Later { .. } | Settled::Awaiting { .. } | Settled::Kept { .. } => {}
+            }
+        }
         // Nothing of an event that was never stored and is over has to be.
         if matches!(settled, Settled::Done) && !handing.stored && handing.timer.is_none() {
             return;
@@ -354,11 +422,15 @@ impl Ingress {
             timer
         });
         let from_timer = timer.is_some();
+        let mut payload = serde_json::to_value(&handing.happening).unwrap_or(Value::Null);
+        if let Settled::Awaiting { approval } = &settled {
+            payload[APPROVAL] = json!(approval.to_string());
+        }
         let event = ChannelEvent {
             id: handing.id,
             plugin: self.binding.plugin.clone(),
             kind: handing.happening.kind().to_owned(),
-            payload: serde_json::to_value(&handing.happening).unwrap_or(Value::Null),
+            payload,
             status: ChannelEventStatus::Pending,
             attempts: handing.attempts,
             error: String::new(),
@@ -379,6 +451,7 @@ impl Ingress {
     /// Tries until the store takes it or the channel is stopped.
     async fn store(&mut self, mut event: ChannelEvent, timer: Option<ChannelTimer>, settled: Settled) {
         let mut is_over = false;
+        let mut awaited = None;
         match settled {
             Settled::Done => is_over = true,
             Settled::Later { at, error } => {
@@ -386,6 +459,17 @@ impl Ingress {
                 event.error = error;
             }
             Settled::Kept { error } => event.error = error,
+            Settled::Awaiting { approval } => {
+                event.available_at = Some(self.binding.alarm.now().plus(AWAITED));
+                event.error = format!("{approval} waits for an answer");
+                let (core, id) = (self.binding.core.clone(), event.id.clone());
+                awaited = Some(async move {
+                    if let Err(error) = core.answered(approval).await {
+                        tracing::warn!(approval.id = %approval, %error, "an answer could not be waited for");
+                    }
+                    id
+                });
+            }
             Settled::Parked { error } => {
                 tracing::warn!(
                     plugin.id = %self.binding.plugin, event.id, event.kind, error, "an event is parked"
@@ -401,7 +485,11 @@ impl Ingress {
                     self.binding.quarantine("CHANNEL_FAILED: more events are laid aside than are kept").await;
                     return;
                 }
-                Ok(_) => return,
+                Ok(_) => {
+                    self.answers
+                        .extend(awaited.map(|awaited| Box::pin(awaited) as BoxFuture<'static, String>));
+                    return;
+                }
                 Err(error) if self.binding.stop.is_cancelled() => {
                     tracing::error!(plugin.id = %self.binding.plugin, event.id, %error, "an event is not stored");
                     return;

@@ -3,11 +3,12 @@
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use berth_model::{CallId, OperationId, Timestamp};
+use berth_model::{ApprovalId, CallId, OperationId, Timestamp};
 use serde_json::Value;
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::binding::{Binding, Living};
+use super::desk::EventDesk;
 use super::inbox::ChannelInbox;
 use super::wishes::{Description, Wishes};
 use crate::call::ToolInvocation;
@@ -22,6 +23,9 @@ pub(super) struct Lane {
     held: Option<Held>,
     used_at: Timestamp,
     inbox: Arc<ChannelInbox>,
+    desk: Arc<EventDesk>,
+    /// The event or the delivery at hand.
+    about: Option<String>,
 }
 
 struct Held {
@@ -33,7 +37,24 @@ impl Lane {
     pub fn new(binding: Arc<Binding>) -> Self {
         let inbox = Arc::new(ChannelInbox { binding: binding.clone(), missed: AtomicBool::new(false) });
         let used_at = binding.alarm.now();
-        Self { binding, held: None, used_at, inbox }
+        let desk = Arc::new(EventDesk::new(binding.clone()));
+        Self { binding, held: None, used_at, inbox, desk, about: None }
+    }
+
+    /// What comes next is about this event or delivery.
+    pub fn about(&mut self, event: &str) {
+        self.about = Some(event.to_owned());
+        self.desk.turn();
+    }
+
+    /// The question to the owner that what was asked last waits for.
+    pub fn waits_for(&self) -> Option<ApprovalId> {
+        self.desk.open()
+    }
+
+    /// Whether something about the event or delivery at hand needed an answer of the owner.
+    pub fn was_asked(&self) -> bool {
+        self.desk.was_asked()
     }
 
     /// Asks one thing of an instance that has been started.
@@ -112,6 +133,7 @@ impl Lane {
     async fn ask_of(&mut self, held: Held, question: Question) -> Result<Reply, CallError> {
         let _permit = self.permit().await?;
         self.inbox.begin();
+        self.desk.begin();
         let Held { resident, living } = held;
         let (resident, reply) = resident.ask(question, self.invocation()).await;
         self.used_at = self.binding.alarm.now();
@@ -137,7 +159,11 @@ impl Lane {
         let operation = bare.context.operation;
         let grants =
             self.binding.host.live_grants(&self.binding.loaded(), &self.binding.workspace, operation);
-        let services = parts.services.clone().with_channel(self.inbox.clone(), sockets);
+        let services = parts
+            .services
+            .clone()
+            .with_channel(self.inbox.clone(), sockets)
+            .with_approvals(self.desk.clone());
         ToolInvocation { grants, services, ..bare }
     }
 
@@ -161,7 +187,10 @@ impl Lane {
         let call = CallId::from_uuid(ids.uuid());
         CallContext {
             call,
-            operation: OperationId::from_uuid(ids.uuid()),
+            operation: match &self.about {
+                Some(event) => self.binding.operation_of(event),
+                None => OperationId::from_uuid(ids.uuid()),
+            },
             run: None,
             thread: None,
             session: None,
@@ -169,7 +198,7 @@ impl Lane {
             actor: self.binding.actor(),
             locale: String::new(),
             dry_run: false,
-            idempotency_key: call.to_string(),
+            idempotency_key: self.about.clone().unwrap_or_else(|| call.to_string()),
             meta: Vec::new(),
         }
     }

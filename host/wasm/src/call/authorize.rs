@@ -172,7 +172,10 @@ impl Door<'_> {
                 return Ok(approval);
             }
             Reply::Open(approval) if self.asking.stays() => {
-                (Some(approval), "the owner is asked: try again once there is a yes".to_owned())
+                let hint = format!("the owner is asked: {approval} waits for an answer");
+                let entry = Entry { capability, wanted, grant: None, approval: Some(approval) };
+                self.note(entry, AuditDecision::Denied).await;
+                return Err(pending(self.view.refusal(capability, wanted, &hint).into(), approval));
             }
             Reply::Open(approval) => {
                 self.asking.park(approval);
@@ -221,6 +224,16 @@ impl Door<'_> {
             context: self.context.clone(),
         }
     }
+}
+
+/// A denial that names the question which has no answer yet.
+fn pending(mut denied: CapabilityError, approval: ApprovalId) -> CapabilityError {
+    let mut details = denied.details.take().map(|details| *details).unwrap_or_default();
+    if let Some(facts) = details.as_object_mut() {
+        facts.insert("approval_id".to_owned(), approval.to_string().into());
+    }
+    denied.retryable = true;
+    denied.with_details(details)
 }
 
 /// A use on its way into the audit.

@@ -1,4 +1,4 @@
-//! An instance that stays for more than one call: a channel's.
+//! An instance that stays for more than one call, as a channel's does.
 //!
 //! Each call has its own time, guest time and log; memory and handles are those of the instance. One that broke off is
 //! never called again.
@@ -13,6 +13,7 @@ use wasmtime::component::Instance;
 
 use super::ToolInvocation;
 use super::asking::Asking;
+use super::extra::{self, Extra};
 use super::meter::{Meter, Metered};
 use super::run::{contained, failed, grace, receipt, with_folders};
 use super::state::{Call, PluginState, Shared};
@@ -25,6 +26,7 @@ use crate::wit::v0_1::channel::{
     Address, Binding, Delivery, Description, Event, Reach, WebhookRequest, WebhookResponse, Wishes,
     outcome_from_wit,
 };
+use crate::wit::v0_1::optional::Finding;
 
 /// What a channel is asked.
 pub(crate) enum Question {
@@ -34,8 +36,8 @@ pub(crate) enum Question {
     Event(Event),
     Deliver(Delivery),
     Reach(Address),
-    Reconcile(String),
     Stop(String),
+    Extra(Extra),
 }
 
 /// What it answers.
@@ -47,6 +49,7 @@ pub(crate) enum Reply {
     Delivered(Vec<PartOutcome>),
     Reach(Reach),
     Reconciled(Result<PartOutcome, WitError>),
+    Found(Result<Finding, WitError>),
     /// The component has no such export.
     Unknown,
 }
@@ -197,8 +200,12 @@ async fn serve(
     instance: &Instance,
     question: Question,
 ) -> wasmtime::Result<Reply> {
-    let Some(exports) = &plugin.channel else { return Ok(Reply::Unknown) };
-    let guest = exports.channel.load(&mut *store, instance)?;
+    let question = match question {
+        Question::Extra(extra) => return extra::serve(&plugin.extras, store, instance, extra).await,
+        question => question,
+    };
+    let Some(channel) = &plugin.channel else { return Ok(Reply::Unknown) };
+    let guest = channel.load(&mut *store, instance)?;
     Ok(match question {
         Question::Describe => Reply::Described(guest.call_describe(store).await?),
         Question::Start(binding) => Reply::Started(guest.call_start(store, &binding).await?),
@@ -213,12 +220,6 @@ async fn serve(
             guest.call_stop(store, &reason).await?;
             Reply::Done(Ok(()))
         }
-        Question::Reconcile(key) => match &exports.reconcile {
-            None => Reply::Unknown,
-            Some(reconcile) => {
-                let guest = reconcile.load(&mut *store, instance)?;
-                Reply::Reconciled(guest.call_reconcile(store, &key).await?.map(outcome_from_wit))
-            }
-        },
+        Question::Extra(_) => Reply::Unknown,
     })
 }

@@ -16,6 +16,7 @@ use wasmtime::{Trap, WasmBacktrace};
 use wasmtime_wasi::{FsPerms, I32Exit, WasiCtx};
 
 use super::meter::{Meter, Metered};
+use super::notice::Notice;
 use super::opening::{self, Opening};
 use super::ready::{self, Mode, Owner, Place};
 use super::state::{self, Call, PluginState, Shared, Stop};
@@ -125,6 +126,7 @@ async fn execute(
     let call_id = invocation.context.call;
     let mode = if folders.is_empty() { plugin.mode } else { Mode::Fresh };
     let owner = Owner::of(&invocation.context, &view);
+    let notice = Notice::of(&plugin, &invocation, &work);
     let call = Call {
         context: Arc::new(invocation.context),
         grants: view,
@@ -152,12 +154,18 @@ async fn execute(
     let ended = {
         let mut guest = pin!(serve(&plugin, &mut place, work));
         let metered = Metered { meter: &shared.meter, inner: guest.as_mut() };
-        tokio::select! {
-            biased;
-            answer = metered => Ended::Answered(answer),
-            () = tokio::time::sleep((start + wall).saturating_duration_since(Instant::now())) => Ended::TimedOut,
-            approval = shared.asking.parked() => Ended::Parked(approval),
-            () = grace(&invocation.cancel) => Ended::Cancelled,
+        let ends = async {
+            tokio::select! {
+                biased;
+                answer = metered => Ended::Answered(answer),
+                () = tokio::time::sleep((start + wall).saturating_duration_since(Instant::now())) => Ended::TimedOut,
+                approval = shared.asking.parked() => Ended::Parked(approval),
+                () = grace(&invocation.cancel) => Ended::Cancelled,
+            }
+        };
+        match notice {
+            None => ends.await,
+            Some(notice) => notice.beside(ends).await,
         }
     };
     let again = shared.asking.trail().finish();

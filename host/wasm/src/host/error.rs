@@ -61,6 +61,10 @@ pub enum HostError {
     NothingWaits { id: String },
     #[error("the plugin `{id}` has no earlier generation to go back to")]
     NoEarlierGeneration { id: String },
+    #[error("the plugin `{id}` takes no calls right now")]
+    NotActive { id: String },
+    #[error("the new version could not take over what {from} has stored: {message}")]
+    Upgrade { from: String, message: String },
     #[error("the plugin `{id}` is not quarantined")]
     NotQuarantined { id: String },
     #[error(transparent)]
@@ -103,6 +107,8 @@ impl HostError {
             Self::OtherPlugin { .. } => "PLUGIN_OTHER_ID",
             Self::NothingWaits { .. } => "PLUGIN_NOTHING_WAITS",
             Self::NoEarlierGeneration { .. } => "PLUGIN_NO_EARLIER_GENERATION",
+            Self::NotActive { .. } => "PLUGIN_NOT_ACTIVE",
+            Self::Upgrade { .. } => "PLUGIN_UPGRADE_FAILED",
             Self::NotQuarantined { .. } => "PLUGIN_NOT_QUARANTINED",
             Self::EventNotFound { .. } => "CHANNEL_EVENT_NOT_FOUND",
             Self::Transition(_) | Self::Inspector => "PLUGIN_HOST_FAILURE",

@@ -284,6 +284,7 @@ impl PluginHost {
         generation.tools = serde_json::to_value(loaded.tools())?;
         self.advance(generation, GenerationEvent::Compiled).await?;
         self.watch(Step::Activate).await?;
+        self.upgraded(generation, &loaded).await?;
         let tools = loaded.tools().to_vec();
         let plugin = self.publish(generation, loaded, blame).await?;
         self.parts.services.config.learn(plugin.id.as_str(), schema);

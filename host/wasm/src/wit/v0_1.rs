@@ -6,6 +6,7 @@ mod capabilities;
 pub mod channel;
 mod endpoints;
 mod inbound;
+pub mod optional;
 mod process;
 mod progress;
 mod secrets;

@@ -1,7 +1,7 @@
 //! Channels on a real host and a real Core, with a clock, a network and a model that a story owns.
 #![allow(dead_code, reason = "stories of channels and of sockets take what they need")]
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -29,7 +29,8 @@ use berth_wasm::capability::context::CallContext;
 use berth_wasm::capability::endpoint::{EndpointCaller, EndpointInfo};
 use berth_wasm::capability::services::Services;
 use berth_wasm::capability::websocket::{ConnectRequest, Frame};
-use berth_wasm::{EngineConfig, HostParts, PluginEngine, PluginHost};
+use berth_wasm::pulse::Pulses;
+use berth_wasm::{EngineConfig, HostError, HostParts, Installed, PluginEngine, PluginHost};
 use futures::StreamExt as _;
 use serde_json::{Value, json};
 use tokio::sync::{Semaphore, mpsc, watch};
@@ -143,11 +144,12 @@ impl Model for Echo {
     }
 }
 
-/// Holds guests up until a story lets them go on.
+/// An endpoint that holds guests up at `rpi.gate` until a story lets them go on, and else says what a story wants.
 #[derive(Default)]
 struct Gate {
     held: Semaphore0,
     open: Semaphore0,
+    says: Mutex<HashMap<String, Value>>,
 }
 
 struct Semaphore0(Semaphore);
@@ -172,11 +174,14 @@ impl EndpointCaller for Gate {
     async fn call(
         &self,
         _: &EndpointInfo,
-        _: &str,
+        tool: &str,
         _: Value,
         _: &CallContext,
         _: &CancellationToken,
     ) -> Result<Value, CapabilityError> {
+        if tool != "rpi.gate" {
+            return Ok(self.says.lock().unwrap().get(tool).cloned().unwrap_or_else(|| json!({})));
+        }
         self.held.0.add_permits(1);
         self.open.0.acquire().await.unwrap().forget();
         Ok(json!({}))
@@ -290,6 +295,7 @@ pub struct World {
     pub core: Core,
     pub clock: Arc<Hands>,
     pub network: Arc<Network>,
+    pulses: Pulses,
     store: Arc<SqlStore>,
     gate: Arc<Gate>,
     ids: Arc<CountedIds>,
@@ -303,7 +309,8 @@ impl World {
         let database = DatabaseUrl::sqlite(folder.path().join("berth.db"));
         let store = Arc::new(SqlStore::open(&database).await.unwrap());
         let (host, channels, core) = launch(folder.path(), &store, &clock, &network, &gate, &ids).await;
-        Self { host, channels, core, clock, network, store, gate, ids, folder }
+        let pulses = Pulses::start(host.clone(), clock.clone(), core.clone());
+        Self { host, channels, core, clock, network, pulses, store, gate, ids, folder }
     }
 
     /// With the test channel under the id `channel`, granted all that it asks for but sockets.
@@ -311,18 +318,26 @@ impl World {
         let world = Self::start().await;
         world.install("channel").await;
         world.grant("channel", "channel", json!({})).await;
-        world.grant("channel", "endpoint", json!({ "tools": ["rpi.gate"] })).await;
+        let tools = json!({ "tools": ["rpi.gate", "rpi.health", "rpi.pulse"] });
+        world.grant("channel", "endpoint", tools).await;
         world.until_started("channel").await;
         world
+    }
+
+    /// What the endpoint of the house answers from now on.
+    pub fn endpoint_says(&self, tool: &str, answer: Value) {
+        self.gate.says.lock().unwrap().insert(tool.to_owned(), answer);
     }
 
     /// A clean stop and another start on the same data.
     pub async fn restart(self) -> Self {
         self.channels.shutdown().await;
+        self.pulses.shutdown().await;
         self.core.shutdown().await;
         let Self { clock, network, store, gate, ids, folder, .. } = self;
         let (host, channels, core) = launch(folder.path(), &store, &clock, &network, &gate, &ids).await;
-        Self { host, channels, core, clock, network, store, gate, ids, folder }
+        let pulses = Pulses::start(host.clone(), clock.clone(), core.clone());
+        Self { host, channels, core, clock, network, pulses, store, gate, ids, folder }
     }
 
     /// Installs the test channel under an id.
@@ -332,6 +347,10 @@ impl World {
 
     /// Installs the same code under another digest.
     pub async fn install_version(&self, id: &str, version: u8) {
+        self.try_version(id, version).await.unwrap();
+    }
+
+    pub async fn try_version(&self, id: &str, version: u8) -> Result<Installed, HostError> {
         let mut package = fixture("channel", "");
         package.manifest =
             format!("[plugin]\nid = \"{id}\"\nversion = \"0.{version}.0\"\nkind = \"channel\"\n{WISHES}");
@@ -339,7 +358,7 @@ impl World {
         // A section that nobody reads.
         component.extend([0, 3, 1, b'v', version]);
         package.component = component.into();
-        self.host.install(package).await.unwrap();
+        self.host.install(package).await
     }
 
     pub async fn grant(&self, plugin: &str, capability: &str, scope: Value) -> GrantId {
@@ -435,6 +454,11 @@ impl World {
         self.clock.is_awaited_within(span)
     }
 
+    /// Whether somebody waits for exactly `span`.
+    pub fn sleeps_for(&self, span: Duration) -> bool {
+        self.clock.is_awaited_in(span)
+    }
+
     /// Waits until somebody sleeps for exactly `span`.
     pub async fn until_asleep_for(&self, span: Duration) {
         self.until("a sleep", async || self.clock.is_awaited_in(span)).await;
@@ -455,6 +479,26 @@ impl World {
 
     pub async fn until_printed(&self, text: &str) {
         self.until(text, async || self.printed("channel").iter().any(|line| line.contains(text))).await;
+    }
+
+    /// What is shown to the owner beside conversations.
+    pub async fn notices(&self) -> Vec<String> {
+        let mut tx = self.store.read().await.unwrap();
+        let workspace = berth_model::WorkspaceId::fixed("personal");
+        let thread = tx.find_default_thread(&workspace, berth_wasm::pulse::THREAD).await.unwrap();
+        let Some(thread) = thread else { return Vec::new() };
+        let messages = tx.list_messages(thread.id, None).await.unwrap();
+        messages.into_iter().map(|message| message.content).collect()
+    }
+
+    /// Waits until a channel has asked the owner, and tells what.
+    pub async fn until_asked(&self) -> berth_model::approval::Approval {
+        let open = async || {
+            let pending = berth_model::approval::ApprovalStatus::Pending;
+            self.core.list_approvals(Some(pending)).await.unwrap()
+        };
+        self.until("the owner is asked", async || !open().await.is_empty()).await;
+        open().await.remove(0)
     }
 
     /// The texts that people and the channel itself have brought in, oldest first.

@@ -100,6 +100,9 @@ impl Channel for Obedient {
                         return Ok(());
                     }
                     "wait" => wait(),
+                    "ask" => {
+                        endpoints::call("", "rpi.door", &json!({}))?;
+                    }
                     "echo" => websocket::send(frame.socket, true, b"echo")?,
                     _ => {}
                 }
@@ -147,6 +150,12 @@ fn obey(body: &Value) -> Result<Done, Error> {
         Some("wait") => {
             wait();
             json!({ "waited": true })
+        }
+        Some("ask") => endpoints::call("", "rpi.door", &json!({}))?,
+        Some("ask-and-tell") => {
+            let told = endpoints::call("", "rpi.door", &json!({}));
+            let error = told.expect_err("nobody said yes");
+            json!({ "code": error.code, "retryable": error.retryable, "details": error.details })
         }
         Some("asked") => json!({ "asked": ASKED.get() }),
         Some("context") => json!({ "actor": call::context().actor_id }),
@@ -230,6 +239,12 @@ fn send(delivery: &Delivery, index: u32, text: &str) -> PartOutcome {
     if word("closed window") && delivery.attempt == 1 {
         return PartOutcome::WindowClosed;
     }
+    if word("please ask") && endpoints::call("", "rpi.door", &json!({})).is_err() {
+        return PartOutcome::Permanent("not_allowed".into());
+    }
+    if word("few are left") {
+        return PartOutcome::Sent(SentPart { ref_: key, remaining: Some(0), until_ms: None });
+    }
     if word("please wait") {
         wait();
     }
@@ -281,17 +296,30 @@ fn say(text: &str) {
     println!("{text}");
 }
 
+/// What an endpoint says of `tool`, where the channel may ask.
+fn heard(tool: &str) -> Value {
+    endpoints::call("", tool, &json!({})).unwrap_or(Value::Null)
+}
+
 #[allow(unsafe_code, dead_code, clippy::all, reason = "generated")]
 mod extras {
-    use self::berth::plugin::delivery_types::SentPart;
+    use self::berth::plugin::delivery_types::{Address, Part, SentPart};
+    use self::berth::plugin::types::Error;
+    use super::{heard, say};
     use berth_plugin::capabilities;
-    use exports::berth::plugin::reconcile::{Guest, PartOutcome};
+    use exports::berth::plugin::pulse::Finding;
+    use exports::berth::plugin::reconcile::PartOutcome;
+    use exports::berth::plugin::{channel_edit, health, lifecycle, pulse, reconcile};
 
     wit_bindgen::generate!({
         path: "../../../wit",
         inline: "package guest:channel;
             world extras {
                 export berth:plugin/reconcile@0.1.0;
+                export berth:plugin/channel-edit@0.1.0;
+                export berth:plugin/health@0.1.0;
+                export berth:plugin/lifecycle@0.1.0;
+                export berth:plugin/pulse@0.1.0;
             }",
         world: "guest:channel/extras",
         generate_all,
@@ -299,18 +327,85 @@ mod extras {
 
     struct Remembering;
 
+    fn error(code: &str, message: String) -> Error {
+        Error { code: code.into(), message, retryable: false, retry_after_ms: None, details: None }
+    }
+
     /// Knows what became of a part only where it may ask the provider, which is an endpoint here.
-    impl Guest for Remembering {
-        fn reconcile(key: String) -> Result<PartOutcome, berth::plugin::types::Error> {
+    impl reconcile::Guest for Remembering {
+        fn reconcile(key: String) -> Result<PartOutcome, Error> {
             if capabilities::granted().iter().any(|name| name == "endpoint") {
                 return Ok(PartOutcome::Sent(SentPart { ref_: key, remaining: None, until_ms: None }));
             }
-            Err(berth::plugin::types::Error {
-                code: "NOBODY_KNOWS".into(),
-                message: key,
-                retryable: false,
-                retry_after_ms: None,
-                details: None,
+            Err(error("NOBODY_KNOWS", key))
+        }
+    }
+
+    /// Does what it is asked, but with a text that says otherwise.
+    impl channel_edit::Guest for Remembering {
+        fn edit(address: Address, ref_: String, part: Part) -> Result<(), Error> {
+            match part.text.as_str() {
+                "too late" => return Err(error("TOO_OLD", ref_)),
+                "not now" => return Err(Error { retryable: true, ..error("BUSY", ref_) }),
+                text => say(&format!("edited {} {} {text}", address.external_ref, short(&ref_))),
+            }
+            Ok(())
+        }
+
+        fn retract(address: Address, ref_: String) -> Result<(), Error> {
+            say(&format!("retracted {} {}", address.external_ref, short(&ref_)));
+            Ok(())
+        }
+
+        fn react(address: Address, ref_: String, emoji: String, add: bool) -> Result<(), Error> {
+            say(&format!("reacted {} {} {emoji} {add}", address.external_ref, short(&ref_)));
+            Ok(())
+        }
+
+        fn typing(address: Address) -> Result<(), Error> {
+            say(&format!("typing {}", address.external_ref));
+            Ok(())
+        }
+    }
+
+    /// The part that the reference names.
+    fn short(reference: &str) -> String {
+        reference.rsplit('/').next().unwrap_or_default().to_owned()
+    }
+
+    /// As well as the endpoint says.
+    impl health::Guest for Remembering {
+        fn check() -> Result<(), Error> {
+            match heard("rpi.health")["ill"].as_str() {
+                Some(why) => Err(error("PROVIDER_DOWN", why.to_owned())),
+                None => Ok(()),
+            }
+        }
+    }
+
+    /// Versions whose minor number is 4 left what nobody can read, and those with 5 what nobody survives.
+    impl lifecycle::Guest for Remembering {
+        fn upgrade(from: String) -> Result<(), Error> {
+            match from.as_str() {
+                "0.4.0" => Err(error("UNREADABLE", "what is stored cannot be read".into())),
+                "0.5.0" => panic!("no upgrade from {from}"),
+                _ => {
+                    let granted = capabilities::granted().join(" ");
+                    say(&format!("upgrade from {from} with {granted}"));
+                    Ok(())
+                }
+            }
+        }
+    }
+
+    /// Finds what the endpoint finds.
+    impl pulse::Guest for Remembering {
+        fn pulse(since_ms: u64) -> Result<Finding, Error> {
+            let news = heard("rpi.pulse");
+            Ok(match news["notable"].as_str() {
+                Some("broken") => return Err(error("PROVIDER_DOWN", "nobody answers".into())),
+                Some(text) => Finding::Notable(format!("{text} since {since_ms}")),
+                None => Finding::Quiet,
             })
         }
     }

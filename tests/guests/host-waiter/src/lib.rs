@@ -77,6 +77,43 @@ impl Tool for Waiter {
 
 export_tool!(Waiter);
 
+#[allow(
+    unsafe_code,
+    dead_code,
+    clippy::all,
+    clippy::print_stdout,
+    reason = "generated; a story looks at what it prints"
+)]
+mod extras {
+    use berth_plugin::{endpoints, json};
+    use exports::berth::plugin::tool_cancel::Guest;
+
+    wit_bindgen::generate!({
+        path: "../../../wit",
+        inline: "package guest:waiter;
+            world extras {
+                export berth:plugin/tool-cancel@0.1.0;
+            }",
+        world: "guest:waiter/extras",
+        generate_all,
+    });
+
+    struct Ending;
+
+    /// Tells the endpoint, with the grants of the call.
+    impl Guest for Ending {
+        fn cancel(call_id: String) {
+            println!("cancelled {call_id}");
+            let _told = endpoints::call("", "rpi.gpio.read", &json!({ "pin": 0, "cancelled": call_id }));
+        }
+    }
+
+    #[cfg(target_family = "wasm")]
+    export!(Ending);
+    #[cfg(not(target_family = "wasm"))]
+    const _: Ending = Ending;
+}
+
 #[cfg(all(target_family = "wasm", not(target_os = "wasi")))]
 fn wait(ms: u64) {
     clocks::wasi::clocks::monotonic_clock::subscribe_duration(ms.saturating_mul(1_000_000)).block();

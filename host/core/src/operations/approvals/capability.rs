@@ -129,7 +129,7 @@ impl Core {
     }
 
     /// The approval after its answer, or after `wait`.
-    async fn heard(
+    pub(super) async fn heard(
         &self,
         id: ApprovalId,
         wait: Duration,

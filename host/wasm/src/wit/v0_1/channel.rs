@@ -12,7 +12,6 @@ pub use super::bindings::exports::berth::plugin::channel::{
     ApprovalAnswer, Binding, Description, Event, Frame, GuestIndices, HookPath, Occurrence, Reach,
     SocketState, SocketWish, TimerWish, WebhookRequest, WebhookResponse, WebhookWish, Wishes,
 };
-pub use super::bindings::exports::berth::plugin::reconcile::GuestIndices as ReconcileIndices;
 pub use wit::delivery_types::{Address, Delivery, Part};
 
 pub(super) fn address_from_wit(address: Address) -> InboundAddress {
@@ -21,6 +20,21 @@ pub(super) fn address_from_wit(address: Address) -> InboundAddress {
         kind: address.kind,
         display_name: address.display_name,
         metadata: object(address.meta),
+    }
+}
+
+impl From<InboundAddress> for Address {
+    fn from(address: InboundAddress) -> Self {
+        let pairs = address.metadata.into_iter().filter_map(|(key, value)| match value {
+            serde_json::Value::String(text) => Some((key, text)),
+            _ => None,
+        });
+        Self {
+            external_ref: address.external_ref,
+            kind: address.kind,
+            display_name: address.display_name,
+            meta: pairs.collect(),
+        }
     }
 }
 

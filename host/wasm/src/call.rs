@@ -6,6 +6,7 @@ pub mod authorize;
 pub mod meter;
 mod opening;
 pub mod outcome;
+mod panic;
 pub mod ready;
 pub(crate) mod resident;
 pub mod run;

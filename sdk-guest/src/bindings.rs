@@ -14,3 +14,15 @@ wit_bindgen::generate!({
 pub mod base {
     wit_bindgen::generate!({ path: "wit", world: "base", generate_all });
 }
+
+/// What is served of wasi:keyvalue, wasi:config and wasi:logging.
+#[cfg(target_family = "wasm")]
+pub mod standards {
+    wit_bindgen::generate!({ path: "wit/standards", world: "standards", generate_all });
+}
+
+/// What is served of wasi:http.
+#[cfg(target_family = "wasm")]
+pub mod web {
+    wit_bindgen::generate!({ path: "wit/http", world: "client", generate_all });
+}

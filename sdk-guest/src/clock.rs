@@ -1,4 +1,4 @@
-//! The time of day, without a standard library that knows it.
+//! The time of day, and waiting, without a standard library that knows of them.
 
 use std::time::Duration;
 
@@ -7,11 +7,21 @@ pub fn since_epoch() -> Duration {
     host::since_epoch()
 }
 
+/// Waits for so long. The host ends the wait when it ends the call.
+pub fn wait(span: Duration) {
+    host::wait(span);
+}
+
 #[cfg(all(target_family = "wasm", not(target_os = "wasi")))]
 mod host {
     use std::time::Duration;
 
-    use crate::bindings::base::wasi::clocks::wall_clock;
+    use crate::bindings::base::wasi::clocks::{monotonic_clock, wall_clock};
+
+    pub fn wait(span: Duration) {
+        let nanoseconds = u64::try_from(span.as_nanos()).unwrap_or(u64::MAX);
+        monotonic_clock::subscribe_duration(nanoseconds).block();
+    }
 
     pub fn since_epoch() -> Duration {
         let now = wall_clock::now();
@@ -25,6 +35,10 @@ mod host {
 
     pub fn since_epoch() -> Duration {
         SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default()
+    }
+
+    pub fn wait(span: Duration) {
+        std::thread::sleep(span);
     }
 }
 

@@ -1,4 +1,4 @@
-//! The two macros that make a component out of a crate.
+//! The macros that make a component out of a crate.
 
 /// Exports a type whose functions are those of a WIT interface.
 ///
@@ -59,5 +59,55 @@ macro_rules! export_tool {
             #[cfg(not(target_family = "wasm"))]
             const _: Exported = Exported;
         };
+    };
+}
+
+/// Exports functions whose arguments are a struct each, as tools that are described at run time.
+///
+/// Each entry is a doc comment, the risk (`read`, `write`, `external`, `command`, `destructive`), and the name of a
+/// function with the type of its argument, an [`Argument`](crate::Argument). The macro makes the type that is named
+/// first, which implements [`Tool`](crate::Tool).
+///
+/// ```
+/// use berth_plugin::{Argument, Tool, ToolError, Value, export_tools, json};
+///
+/// export_tools! { Numbers:
+///     /// Adds two numbers.
+///     read add(Pair),
+/// }
+///
+/// #[derive(Argument)]
+/// struct Pair {
+///     left: i32,
+///     right: i32,
+/// }
+///
+/// fn add(pair: Pair) -> Result<Value, ToolError> {
+///     let sum = pair.left.checked_add(pair.right);
+///     Ok(json!({ "sum": sum.ok_or_else(|| ToolError::Failed("too large".into()))? }))
+/// }
+///
+/// let sum = Numbers::call("add", json!({ "left": 1, "right": 2 }));
+/// assert!(matches!(sum, Ok(sum) if sum == json!({ "sum": 3 })));
+/// ```
+#[macro_export]
+macro_rules! export_tools {
+    ($tools:ident : $($(#[doc = $doc:literal])+ $risk:ident $name:ident ($argument:ty)),+ $(,)?) => {
+        struct $tools;
+
+        impl $crate::Tool for $tools {
+            fn describe() -> Vec<$crate::ToolSpec> {
+                vec![$($crate::__private::spec::<$argument>(stringify!($name), &[$($doc),+], stringify!($risk))),+]
+            }
+
+            fn call(name: &str, input: $crate::Value) -> Result<$crate::Value, $crate::ToolError> {
+                match name {
+                    $(stringify!($name) => $name($crate::__private::taken(&input)?),)+
+                    other => Err($crate::ToolError::InvalidInput(format!("no tool `{other}`"))),
+                }
+            }
+        }
+
+        $crate::export_tool!($tools);
     };
 }

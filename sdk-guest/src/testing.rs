@@ -8,19 +8,25 @@
 //! ```
 
 pub(crate) mod secrets;
+pub(crate) mod standards;
 
 use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::Error;
 use crate::call::Context;
 use crate::endpoints::EndpointInfo;
+use crate::http::{Request, Response};
+use crate::log::Level;
 use crate::process::Output;
 
 /// A call that the plugin made to an endpoint.
 #[derive(Clone, Debug, PartialEq)]
 pub struct EndpointCall {
+    /// An endpoint, or `provider:TYPE`.
     pub selector: String,
+    /// The tool of the endpoint.
     pub tool_key: String,
     /// JSON text.
     pub arguments: String,
@@ -31,18 +37,25 @@ pub use secrets::{SecretAnswer, SecretUse};
 /// A program that the plugin ran.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ProgramRun {
+    /// The id in the policy.
     pub program: String,
+    /// Its arguments.
     pub argv: Vec<String>,
+    /// What it was given to read.
     pub stdin: Vec<u8>,
+    /// Where it works.
     pub folder: Option<String>,
 }
 
+type Answered = Box<dyn FnMut(&Request) -> Result<Response, Error>>;
 type Ran = Box<dyn FnMut(&ProgramRun) -> Result<Output, Error>>;
 type Answer = Box<dyn FnMut(&EndpointCall) -> Result<String, Error>>;
 
 /// What the host answers, and what it was told.
 pub struct Host {
+    /// Who asked for what.
     pub context: Context,
+    /// Whether the call is being ended.
     pub cancelled: bool,
     /// What is left of the call's time; 30 s unless set.
     pub remaining: Duration,
@@ -50,16 +63,31 @@ pub struct Host {
     pub granted: Vec<String>,
     /// Time since the Unix epoch; zero unless set.
     pub now: Duration,
+    /// What is connected, whatever the tool.
     pub endpoints: Vec<EndpointInfo>,
     /// Fractions and messages, in order.
     pub reports: Vec<(Option<f32>, String)>,
+    /// Pieces of the result, in order.
     pub partials: Vec<Vec<u8>>,
+    /// What went to endpoints, in order.
     pub endpoint_calls: Vec<EndpointCall>,
     /// What was done with secrets, in order.
     pub secret_uses: Vec<SecretUse>,
+    /// What was run, in order.
     pub program_runs: Vec<ProgramRun>,
     /// Titles of the questions to the owner, in order.
     pub questions: Vec<String>,
+    /// The requests that were sent, in order.
+    pub requests: Vec<Request>,
+    /// Pairs by bucket and key.
+    pub pairs: BTreeMap<(String, String), Vec<u8>>,
+    /// Whether every bucket is refused.
+    pub pairs_denied: bool,
+    /// The settings of the plugin.
+    pub settings: BTreeMap<String, String>,
+    /// What was logged, in order.
+    pub lines: Vec<(Level, String)>,
+    answered: Answered,
     answer: Answer,
     secret_answer: secrets::Answer,
     ran: Ran,
@@ -97,6 +125,12 @@ impl Default for Host {
                 Err(Error::new("SECRET_NOT_FOUND", format!("there is no secret `{}`", asked.name)))
             }),
             program_runs: Vec::new(),
+            requests: Vec::new(),
+            pairs: BTreeMap::new(),
+            pairs_denied: false,
+            settings: BTreeMap::new(),
+            lines: Vec::new(),
+            answered: Box::new(|request| Err(request.denied())),
             ran: Box::new(|run| {
                 Err(Error::new("COMMAND_REFUSED", format!("`{}` is no program of the policy", run.program)))
             }),
@@ -113,6 +147,11 @@ impl Host {
     /// Sets what comes of the use of a secret.
     pub fn on_secret_use(&mut self, answer: impl FnMut(&SecretUse) -> Result<SecretAnswer, Error> + 'static) {
         self.secret_answer = Box::new(answer);
+    }
+
+    /// Sets what a server answers; until then every request is denied.
+    pub fn on_request(&mut self, answered: impl FnMut(&Request) -> Result<Response, Error> + 'static) {
+        self.answered = Box::new(answered);
     }
 
     /// Sets what comes of a program.
@@ -234,5 +273,13 @@ pub(crate) mod clock {
 
     pub fn since_epoch() -> Duration {
         super::host(|host| host.now)
+    }
+
+    /// Time goes on at once.
+    pub fn wait(span: Duration) {
+        super::host(|host| {
+            host.now += span;
+            host.remaining = host.remaining.saturating_sub(span);
+        });
     }
 }

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 
 use crate::__private::tools::{Output, Request};
-use crate::Error;
+use crate::{Argument, Error, Mismatch};
 
 /// A catalogue of tools that take and give JSON.
 pub trait Tool {
@@ -71,6 +71,24 @@ impl From<Error> for ToolError {
     fn from(error: Error) -> Self {
         Self::Error(error)
     }
+}
+
+impl From<Mismatch> for ToolError {
+    fn from(mismatch: Mismatch) -> Self {
+        Self::InvalidInput(mismatch.to_string())
+    }
+}
+
+/// A tool of [`export_tools!`](crate::export_tools): `lines` are those of its doc comment.
+#[doc(hidden)]
+pub fn spec<A: Argument>(name: &str, lines: &[&str], risk: &str) -> ToolSpec {
+    let lines: Vec<_> = lines.iter().map(|line| line.trim()).collect();
+    ToolSpec::new(name, &lines.join("\n"), &A::schema().to_string()).risk(risk)
+}
+
+#[doc(hidden)]
+pub fn taken<A: Argument>(input: &Value) -> Result<A, ToolError> {
+    Ok(A::take(input)?)
 }
 
 #[doc(hidden)]

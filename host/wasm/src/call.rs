@@ -8,6 +8,7 @@ pub mod meter;
 mod notice;
 mod opening;
 pub mod outcome;
+mod panic;
 pub mod ready;
 pub(crate) mod resident;
 pub mod run;

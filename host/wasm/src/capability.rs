@@ -80,6 +80,13 @@ impl CapabilityError {
     }
 }
 
+/// Whether a manifest leaves it to the operator what a wish is for: its scope is empty, and every grant is within it.
+///
+/// For capabilities whose scope must name something otherwise; no grant has an empty scope of such a capability.
+pub fn is_left_open(scope: &Value) -> bool {
+    scope.as_object().is_some_and(serde_json::Map::is_empty)
+}
+
 /// A capability that a manifest can ask for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Capability {

@@ -182,7 +182,14 @@ fn check_wishes(manifest: &Manifest, report: &mut Inspection) -> Result<(), Inst
     }
     for request in &manifest.requests {
         let name = request.capability.as_str();
-        if !report.capabilities.contains(&name) {
+        // Requests name secrets by placeholder, and programs work in folders: neither needs an import of its own.
+        let through = match request.capability {
+            Capability::Secret => Some(Capability::Http.as_str()),
+            Capability::Files => Some(Capability::Process.as_str()),
+            _ => None,
+        };
+        let is_used = |name: &str| report.capabilities.contains(&name);
+        if !is_used(name) && !through.is_some_and(is_used) {
             report
                 .warnings
                 .push(format!("the manifest asks for `{name}`, which the component does not import"));

@@ -108,11 +108,54 @@ impl EndpointCaller for Pi {
 
 #[test]
 fn every_bundled_plugin_passes_inspection_without_a_warning() {
-    let cases: [(&str, &[&str], &[&str]); 4] = [
-        ("clock", &["clock_add", "clock_now", "clock_parse"], &[]),
+    let cases: [(&str, &[&str], &[&str]); 9] = [
+        ("calc", &["calc_convert", "calc_evaluate", "calc_units"], &[]),
+        ("clock", &["clock_add", "clock_between", "clock_next", "clock_now", "clock_parse"], &[]),
         ("echo", &[], &[]),
-        ("files", &["files_edit", "files_list", "files_read", "files_search", "files_write"], &["files"]),
-        ("gpio", &["gpio_devices", "gpio_pulse", "gpio_read", "gpio_set", "gpio_write"], &["endpoint"]),
+        (
+            "files",
+            &[
+                "files_changed",
+                "files_diff",
+                "files_edit",
+                "files_list",
+                "files_move",
+                "files_read",
+                "files_search",
+                "files_tree",
+                "files_write",
+            ],
+            &["files"],
+        ),
+        (
+            "gpio",
+            &[
+                "gpio_devices",
+                "gpio_pulse",
+                "gpio_read",
+                "gpio_set",
+                "gpio_status",
+                "gpio_watch",
+                "gpio_write",
+            ],
+            &["endpoint", "config"],
+        ),
+        ("http", &["http_read", "http_send"], &["http"]),
+        (
+            "notes",
+            &[
+                "notes_add",
+                "notes_change",
+                "notes_get",
+                "notes_list",
+                "notes_remove",
+                "notes_search",
+                "notes_tags",
+            ],
+            &["keyvalue"],
+        ),
+        ("shell", &["shell_allowed", "shell_run"], &["process"]),
+        ("web", &["web_feed", "web_read", "web_search"], &["http", "config"]),
     ];
     for (id, tools, capabilities) in cases {
         let folder = plugin_folder(id);
@@ -154,6 +197,15 @@ async fn files_reads_and_writes_where_it_is_granted() {
 
     assert_eq!(std::fs::read_to_string(granted.path().join("a.txt")).unwrap(), "one\n2\n");
     assert_eq!(std::fs::read_to_string(granted.path().join("b/c.txt")).unwrap(), "x");
+    let moved = json!({ "source": "b/c.txt", "target": "a.txt" });
+    assert_eq!(files.refusal("files_move", moved).await, "exists");
+    files.answer("files_move", json!({ "source": "b", "target": "d" })).await;
+    let tree = files.answer("files_tree", json!({})).await;
+    assert_eq!(tree["text"], "a.txt  6\nd/\n  c.txt  1\n");
+    let diff = files.answer("files_diff", json!({ "path": "a.txt", "text": "one\n" })).await;
+    assert_eq!((&diff["removed"], &diff["added"]), (&json!(1), &json!(0)));
+    let changed = files.answer("files_changed", json!({ "since_ms": 0 })).await;
+    assert_eq!(changed["files"].as_array().unwrap().len(), 2);
     assert_eq!(files.refusal("files_read", json!({ "path": "none" })).await, "not_found");
     assert_eq!(files.refusal("files_read", json!({ "path": "../x" })).await, "denied");
 }
@@ -174,6 +226,7 @@ async fn files_is_denied_what_nobody_granted_and_says_so() {
     assert_eq!(reader.answer("files_read", json!({ "path": "a.txt" })).await["content"], "one");
     let two = json!({ "path": "a.txt", "content": "two" });
     assert_eq!(reader.refusal("files_write", two).await, "denied");
+    assert_eq!(reader.refusal("files_move", json!({ "source": "a.txt", "target": "b" })).await, "denied");
     assert_eq!(reader.refusal("files_read", json!({ "path": "out/passwd" })).await, "denied");
     assert_eq!(std::fs::read_to_string(granted.path().join("a.txt")).unwrap(), "one");
 }
@@ -188,6 +241,12 @@ async fn gpio_reaches_the_pi_only_with_a_grant() {
     let refused = gpio.refusal("gpio_write", json!({ "pin": 17, "value": true })).await;
     assert_eq!(refused, "PERMISSION_DENIED");
     assert_eq!(*gpio.endpoints.heard.lock().unwrap(), [("rpi.gpio.read".into(), json!({ "pin": 17 }))]);
+    let quiet = gpio.answer("gpio_watch", json!({ "pin": 17, "until": false, "timeout_ms": 300 })).await;
+    assert_eq!((&quiet["happened"], &quiet["waited_ms"]), (&json!(false), &json!(300)));
+    assert_eq!(gpio.endpoints.heard.lock().unwrap().len(), 4, "asked at once, on the way, and at the end");
+    let at_once = gpio.answer("gpio_watch", json!({ "pin": 17, "until": true })).await;
+    assert_eq!(at_once, json!({ "happened": true, "value": true, "waited_ms": 0 }));
+    assert_eq!(gpio.refusal("gpio_status", json!({ "device_id": "lamp" })).await, "PERMISSION_DENIED");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -196,7 +255,44 @@ async fn clock_and_echo_need_no_grant() {
     let asked = json!({ "text": "friday 9am", "zone": "Europe/Berlin", "base": "2026-04-29 12:00" });
     assert_eq!(clock.answer("clock_parse", asked).await["utc"], "2026-05-01T07:00:00Z");
     assert_eq!(clock.refusal("clock_now", json!({ "zone": "Mars" })).await, "unknown_zone");
+    let rule = json!({ "rule": "every weekday at 9:00", "base": "2026-05-01 12:00", "count": 2 });
+    let next = clock.answer("clock_next", rule).await;
+    assert_eq!((&next[0]["utc"], &next[1]["weekday"]), (&json!("2026-05-04T09:00:00Z"), &json!("Tuesday")));
+    let span = json!({ "start": "2026-05-01 12:00", "end": "2026-05-02 13:30" });
+    assert_eq!(clock.answer("clock_between", span).await["words"], "1 day 1 hour 30 minutes");
 
     let echo = Plugin::start(&plugin_folder("echo"), Capability::Files, &[]).await;
     assert_eq!(echo.answer("echo_reverse", json!({ "text": "berth" })).await["text"], "htreb");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn calc_is_exact_without_a_grant() {
+    let calc = Plugin::start(&plugin_folder("calc"), Capability::Files, &[]).await;
+
+    let sum = calc.answer("calc_evaluate", json!({ "expression": "0.1 + 0.2" })).await;
+    let warm = calc.answer("calc_convert", json!({ "value": "100", "source": "C", "target": "F" })).await;
+
+    assert_eq!(sum, json!({ "value": "0.3", "exact": true }));
+    assert_eq!(warm, json!({ "value": "212", "unit": "F", "exact": true }));
+    let deep = json!({ "expression": "(".repeat(4096) });
+    assert_eq!(calc.refusal("calc_evaluate", deep).await, "too_large");
+    assert_eq!(calc.refusal("calc_evaluate", json!({ "expression": "1 / 0" })).await, "divided_by_zero");
+}
+
+/// The least that a plugin is: its WIT and one function.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn hello_is_a_wit_and_eight_lines_and_a_small_file() {
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/guests/hello/src/lib.rs");
+    let source = std::fs::read_to_string(source).unwrap();
+    let lines = source.lines().filter(|line| !line.trim().is_empty()).count();
+    assert!(lines <= 8, "{lines} lines:\n{source}");
+
+    let file = support::host::fixture_file("hello");
+    let component = std::fs::read(&file).unwrap();
+    assert!(component.len() < 60_000, "{} bytes", component.len());
+
+    let manifest = manifest("");
+    let hello = load_bytes(&engine(), component, manifest).await;
+    let outcome = call(&hello, &hello.tools()[0].key(), json!({ "name": "Ada" })).await.unwrap();
+    assert_eq!(outcome.content, json!("Hello, Ada!"));
 }

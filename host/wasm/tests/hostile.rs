@@ -51,6 +51,13 @@ async fn every_misbehaving_guest_ends_with_its_own_code() {
 
         assert_eq!(failure.code, code, "{tool}: {failure:?}");
         assert!(!failure.retryable, "{tool}");
+        if tool == "trapper_panic" {
+            let message = &failure.message;
+            assert!(
+                message.contains("it panicked at ") && message.ends_with("this guest panics on demand"),
+                "{message}"
+            );
+        }
         if !details.is_null() {
             assert_eq!(failure.details, details, "{tool}");
         }

@@ -227,7 +227,7 @@ async fn a_restart_keeps_installs_grants_and_what_was_disabled_and_runs_no_guest
     let again = berth.restarted().await;
 
     assert_eq!(*again.catalogue(), *before);
-    assert_eq!(before.len(), 8);
+    assert_eq!(before.len(), 10);
     assert!(!again.show(&clock).await.unwrap().is_ready);
     assert_eq!(again.show(&PluginId::new("gpio").unwrap()).await.unwrap().grants.len(), 1);
     assert_eq!(again.engine().status().running_calls, 0);

@@ -132,6 +132,6 @@ async fn dynamic_tools_are_described_at_install_and_called_by_name() {
     let refused = berth.failure("echo_say", json!({})).await;
     assert_eq!(
         (refused.code.as_str(), refused.message.as_str()),
-        ("INVALID_ARGUMENTS", "`text` must be a string")
+        ("INVALID_ARGUMENTS", "/text: is required")
     );
 }

@@ -1,5 +1,6 @@
 //! The time, spans of it, and times in words, with a time zone database of its own.
 
+mod rule;
 mod span;
 mod words;
 mod zone;
@@ -11,6 +12,8 @@ use jiff::{Timestamp, Zoned};
 export_typed!(Clock: berth::clock::clock);
 
 struct Clock;
+
+const MOST_INSTANTS: u32 = 50;
 
 impl Guest for Clock {
     fn now(zone: Option<String>) -> Result<Instant, Error> {
@@ -32,6 +35,32 @@ impl Guest for Clock {
             base_time = words::parse(&base, &base_time)?;
         }
         Ok(instant(&words::parse(&text, &base_time)?))
+    }
+
+    fn between(start: String, end: String, zone: Option<String>) -> Result<Span, Error> {
+        let zone = zone::find(zone.as_deref())?;
+        let now = now()?.to_zoned(zone);
+        span::between(&words::parse(&start, &now)?, &words::parse(&end, &now)?)
+    }
+
+    fn next(
+        rule: String,
+        zone: Option<String>,
+        base: Option<String>,
+        count: Option<u32>,
+    ) -> Result<Vec<Instant>, Error> {
+        let zone = zone::find(zone.as_deref())?;
+        let mut last = now()?.to_zoned(zone);
+        if let Some(base) = base {
+            last = words::parse(&base, &last)?;
+        }
+        let rule = rule::Rule::parse(&rule)?;
+        let mut instants = Vec::new();
+        for _ in 0..count.unwrap_or(1).min(MOST_INSTANTS) {
+            last = rule.after(&last)?;
+            instants.push(instant(&last));
+        }
+        Ok(instants)
     }
 }
 

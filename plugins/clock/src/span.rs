@@ -1,8 +1,9 @@
 //! Spans of time in words.
 
-use jiff::Span;
+use jiff::fmt::friendly::{Designator, Spacing, SpanPrinter};
+use jiff::{Span, SpanRound, Unit, Zoned};
 
-use crate::{Error, failure};
+use crate::{Error, failure, out_of_range};
 
 const NUMBERS: [&str; 13] = [
     "zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve",
@@ -21,6 +22,25 @@ pub fn parse(text: &str) -> Result<Span, Error> {
         return Ok(span);
     }
     plain(text).parse().map_err(|_| refusal())
+}
+
+/// From one time to another, by the calendar of the zone of `start`.
+pub fn between(start: &Zoned, end: &Zoned) -> Result<crate::Span, Error> {
+    let end = end.with_time_zone(start.time_zone().clone());
+    let exact = start.until((Unit::Year, &end)).map_err(|error| out_of_range(&error))?;
+    let rounding = SpanRound::new().smallest(Unit::Second).largest(Unit::Year).relative(start);
+    let span = exact.round(rounding).map_err(|error| out_of_range(&error))?;
+    let words =
+        SpanPrinter::new().designator(Designator::Verbose).spacing(Spacing::BetweenUnitsAndDesignators);
+    let mut text = words.span_to_string(&span.abs());
+    if span.is_negative() {
+        text.insert(0, '-');
+    }
+    Ok(crate::Span {
+        words: text,
+        iso: span.to_string(),
+        seconds: end.timestamp().as_second() - start.timestamp().as_second(),
+    })
 }
 
 /// The same in the few words that the parser of spans knows.

@@ -180,3 +180,83 @@ proptest! {
         prop_assert_eq!(utc(&told.local), told.utc);
     }
 }
+
+/// The next times of `rule` after Wednesday noon in UTC, local in Berlin, without their offset.
+fn next(rule: &str, count: u32) -> Vec<String> {
+    at_noon();
+    match Clock::next(rule.into(), Some("Europe/Berlin".into()), None, Some(count)) {
+        Ok(instants) => instants.into_iter().map(|instant| instant.local[..16].to_owned()).collect(),
+        Err(error) => vec![error.code],
+    }
+}
+
+#[test]
+fn what_comes_again_is_found_after_now() {
+    assert_eq!(next("every day at 9:00", 2), ["2026-04-30T09:00", "2026-05-01T09:00"]);
+    assert_eq!(next("Every day at 14:01", 1), ["2026-04-29T14:01"]);
+    assert_eq!(next("every day at 14:00", 1), ["2026-04-30T14:00"], "now itself is over");
+    assert_eq!(next("every weekday at 8am", 3), ["2026-04-30T08:00", "2026-05-01T08:00", "2026-05-04T08:00"]);
+    assert_eq!(next("every monday and friday at 5:30 pm", 2), ["2026-05-01T17:30", "2026-05-04T17:30"]);
+    assert_eq!(next("every weekend", 2), ["2026-05-02T00:00", "2026-05-03T00:00"]);
+    assert_eq!(next("every 15 minutes", 2), ["2026-04-29T14:15", "2026-04-29T14:30"]);
+    assert_eq!(next("every 7 hours", 3), ["2026-04-29T21:00", "2026-04-30T00:00", "2026-04-30T07:00"]);
+    assert_eq!(next("every hour", 1), ["2026-04-29T15:00"]);
+    assert_eq!(next("every month on the 31st at noon", 2), ["2026-05-31T12:00", "2026-07-31T12:00"]);
+    assert_eq!(next("every month on the last day", 2), ["2026-04-30T00:00", "2026-05-31T00:00"]);
+    assert_eq!(next("every year on may 1", 2), ["2026-05-01T00:00", "2027-05-01T00:00"]);
+    assert_eq!(next("every year on 29th of february", 1), ["2028-02-29T00:00"]);
+    assert_eq!(next("daily at 9:00", 1), ["2026-04-30T09:00"]);
+}
+
+#[test]
+fn a_time_that_the_clock_jumps_over_comes_later_that_day() {
+    let at = |base: &str| {
+        let zone = Some("Europe/Berlin".to_owned());
+        Clock::next("every day at 2:30".into(), zone, Some(base.into()), None).unwrap()[0].local.clone()
+    };
+
+    assert_eq!(at("2026-03-28 12:00"), "2026-03-29T03:30:00+02:00");
+    assert_eq!(at("2026-10-24 12:00"), "2026-10-25T02:30:00+02:00", "the first of the two");
+}
+
+#[test]
+fn what_is_no_rule_is_refused() {
+    for nonsense in [
+        "",
+        "every",
+        "every blue moon",
+        "tomorrow",
+        "every day at",
+        "every day at 25:00",
+        "every 0 minutes",
+        "every 99999 hours",
+        "every month on the 32nd",
+        "every year on february 30",
+        "every day at 9",
+        "every and",
+    ] {
+        let code = next(nonsense, 1);
+        // A bare hour is a time here: nothing else can be meant.
+        let fine = nonsense == "every day at 9" && code == ["2026-04-30T09:00"];
+        assert!(fine || code == ["invalid_rule"], "{nonsense}: {code:?}");
+    }
+}
+
+#[test]
+fn the_time_between_two_instants_follows_the_calendar() {
+    at_noon();
+    let between = |start: &str, end: &str| {
+        let span = Clock::between(start.into(), end.into(), Some("Europe/Berlin".into())).unwrap();
+        (span.words, span.iso, span.seconds)
+    };
+
+    let (words, iso, seconds) = between("now", "2026-06-01 16:30");
+    assert_eq!((words.as_str(), iso.as_str()), ("1 month 3 days 2 hours 30 minutes", "P1M3DT2H30M"));
+    assert_eq!(seconds, 33 * 86_400 + 9000);
+    assert_eq!(between("tomorrow", "today").0, "-1 day");
+    assert_eq!(between("2026-03-28 12:00", "2026-03-29 12:00"), ("1 day".into(), "P1D".into(), 23 * 3600));
+    assert_eq!(
+        Clock::between("soon".into(), "now".into(), None).map(|span| span.iso).unwrap_err().code,
+        "invalid_time"
+    );
+}

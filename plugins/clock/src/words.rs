@@ -262,7 +262,7 @@ fn day(date: Date, span: Span) -> Result<Date, Error> {
     date.checked_add(span).map_err(|error| out_of_range(&error))
 }
 
-fn weekday(word: &str) -> Option<Weekday> {
+pub fn weekday(word: &str) -> Option<Weekday> {
     let weekday = match word {
         "monday" | "mon" => Weekday::Monday,
         "tuesday" | "tue" | "tues" => Weekday::Tuesday,
@@ -277,20 +277,20 @@ fn weekday(word: &str) -> Option<Weekday> {
 }
 
 /// Counted from 1.
-fn month(word: &str) -> Option<i8> {
+pub fn month(word: &str) -> Option<i8> {
     let position = |names: &[&str]| names.iter().position(|name| *name == word);
     let index = position(&MONTHS_LONG).or_else(|| position(&MONTHS))?;
     i8::try_from(index + 1).ok()
 }
 
 /// `1`, `1st`, `22nd`.
-fn day_number(word: &str) -> Option<i8> {
+pub fn day_number(word: &str) -> Option<i8> {
     let digits = ["st", "nd", "rd", "th"].iter().find_map(|ending| word.strip_suffix(ending)).unwrap_or(word);
     digits.parse().ok().filter(|number| (1..=31).contains(number))
 }
 
 /// `9am`, `9:30pm`, `17:00`, `09:30:15`, `noon`; a bare number only when it `is_hour`.
-fn clock_time(word: &str, is_hour: bool) -> Option<Time> {
+pub fn clock_time(word: &str, is_hour: bool) -> Option<Time> {
     match word {
         "noon" | "midday" => return Some(time(12, 0, 0, 0)),
         "midnight" => return Some(Time::midnight()),

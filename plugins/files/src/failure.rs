@@ -36,9 +36,14 @@ pub fn io_failure(access: Access, place: &Place, error: &io::Error) -> Error {
             failure("not_a_folder", format!("`{path}` is no folder, or lies below a file"))
         }
         Kind::IsADirectory => failure("is_a_folder", format!("`{path}` is a folder")),
-        Kind::StorageFull | Kind::QuotaExceeded => {
-            failure("disk_full", format!("no space left for `{path}`"))
-        }
+        Kind::StorageFull => failure("disk_full", format!("no space left for `{path}`")),
+        Kind::QuotaExceeded => failure(
+            "quota",
+            format!(
+                "`{path}`: this call has written or made as much as one call may; go on with another one"
+            ),
+        ),
+        Kind::DirectoryNotEmpty => failure("not_empty", format!("`{path}` is a folder that holds something")),
         _ => failure("io", format!("`{path}`: {error}")),
     }
 }

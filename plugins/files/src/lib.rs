@@ -1,11 +1,16 @@
 //! Files and folders that the operator granted, as tools, with the standard library of Rust.
 
+mod changed;
+mod compare;
 mod edit;
 mod failure;
 mod list;
+mod moving;
 mod place;
 mod read;
 mod search;
+mod tree;
+mod walk;
 mod write;
 
 use berth_plugin::{call, export_typed};
@@ -54,6 +59,22 @@ impl Guest for Files {
 
     fn edit(path: String, old: String, new: String) -> Result<Edited, Error> {
         edit::edit(&path, &old, &new)
+    }
+
+    fn move_(source: String, target: String, replace: Option<bool>) -> Result<Moved, Error> {
+        moving::move_to(&source, &target, replace.unwrap_or(false))
+    }
+
+    fn tree(path: Option<String>, depth: Option<u32>, limit: Option<u32>) -> Result<Outline, Error> {
+        tree::tree(path.as_deref().unwrap_or("/"), depth, limit)
+    }
+
+    fn diff(path: String, other: Option<String>, text: Option<String>) -> Result<Difference, Error> {
+        compare::compare(&path, other.as_deref(), text)
+    }
+
+    fn changed(since_ms: u64, path: Option<String>, limit: Option<u32>) -> Result<Changes, Error> {
+        changed::changed(path.as_deref().unwrap_or("/"), since_ms, limit)
     }
 }
 

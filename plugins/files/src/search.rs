@@ -1,13 +1,10 @@
 //! Finds files by name and by content.
 
 use std::fs;
-use std::time::Duration;
-
-use berth_plugin::call;
 
 use crate::failure::{Access, failure, io_failure};
 use crate::place::Place;
-use crate::{Error, Found, Hit, Kind, SearchIn, list};
+use crate::{Error, Found, Hit, Kind, SearchIn, list, walk};
 
 const USUAL_HITS: u32 = 100;
 const MOST_HITS: u32 = 1000;
@@ -15,8 +12,6 @@ const MOST_FILE_BYTES: u64 = 4 * 1024 * 1024;
 const LINE_CHARS: usize = 300;
 /// So much of a long line is shown before the match.
 const LEAD_CHARS: usize = 100;
-/// The search stops so long before the host would end the call.
-const RESERVE: Duration = Duration::from_millis(300);
 
 /// What to look for.
 pub struct Query {
@@ -62,7 +57,7 @@ pub fn search(path: &str, query: &Query) -> Result<Found, Error> {
         list::names(&place).map_err(|error| io_failure(Access::Read, &place, &error))?;
     }
     while let Some((place, kind)) = search.pending.pop() {
-        if call::cancelled() || call::remaining() < RESERVE {
+        if walk::is_late() {
             search.found.truncated = true;
         }
         if search.found.truncated {

@@ -10,6 +10,8 @@ use tempfile::TempDir;
 
 use super::*;
 
+mod trees;
+
 thread_local! {
     static ROOT: RefCell<PathBuf> = RefCell::new(PathBuf::from("/nonexistent"));
 }

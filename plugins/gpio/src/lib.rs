@@ -3,6 +3,8 @@
 //! Source: MeetYou V4, capabilities of the Raspberry Pi provider.
 
 mod answer;
+mod safety;
+mod watch;
 
 use berth_plugin::{Value, call, endpoints, export_typed, json};
 
@@ -25,6 +27,8 @@ impl Guest for Gpio {
         duration_ms: Option<u32>,
         endpoint: Option<String>,
     ) -> Result<PinWrite, Error> {
+        safety::pin(pin)?;
+        safety::duration(duration_ms.unwrap_or(0))?;
         // A write takes a moment at least as long as its pulse: better refused than cut off half way, pin still high.
         fits(duration_ms.unwrap_or(0))?;
         let mut arguments = json!({ "pin": pin, "value": value });
@@ -46,11 +50,36 @@ impl Guest for Gpio {
         devices.iter().map(device).collect()
     }
 
+    fn status(device_id: String, endpoint: Option<String>) -> Result<DeviceState, Error> {
+        state(&ask(endpoint, "rpi.device.status", json!({ "device_id": device_id }))?)
+    }
+
+    fn watch(
+        pin: Option<u8>,
+        device_id: Option<String>,
+        until: Option<bool>,
+        timeout_ms: Option<u32>,
+        endpoint: Option<String>,
+    ) -> Result<Watched, Error> {
+        match (pin, device_id) {
+            (Some(pin), None) => {
+                watch::watch(until, timeout_ms, || Self::read(pin, endpoint.clone()).map(|level| level.value))
+            }
+            (None, Some(device)) => watch::watch(until, timeout_ms, || {
+                Self::status(device.clone(), endpoint.clone()).map(|state| state.value)
+            }),
+            _ => Err(refused("INVALID_ARGUMENTS", "give `pin` or `device_id`, and not both".to_owned())),
+        }
+    }
+
     fn set(device_id: String, value: bool, endpoint: Option<String>) -> Result<DeviceState, Error> {
+        safety::device(&device_id)?;
         state(&ask(endpoint, "rpi.device.set", json!({ "device_id": device_id, "value": value }))?)
     }
 
     fn pulse(device_id: String, duration_ms: u32, endpoint: Option<String>) -> Result<DeviceState, Error> {
+        safety::device(&device_id)?;
+        safety::duration(duration_ms)?;
         fits(duration_ms)?;
         let arguments = json!({ "device_id": device_id, "duration_ms": duration_ms });
         state(&ask(endpoint, "rpi.device.pulse", arguments)?)
@@ -74,12 +103,12 @@ fn fits(duration_ms: u32) -> Result<(), Error> {
     if u128::from(duration_ms) < left {
         return Ok(());
     }
-    Err(Error {
-        code: "TOOL_TIMEOUT".into(),
-        message: format!("a pulse of {duration_ms} ms does not fit into the {left} ms this call has left"),
-        retryable: false,
-        details: None,
-    })
+    let message = format!("a pulse of {duration_ms} ms does not fit into the {left} ms this call has left");
+    Err(refused("TOOL_TIMEOUT", message))
+}
+
+fn refused(code: &str, message: String) -> Error {
+    Error { code: code.into(), message, retryable: false, details: None }
 }
 
 fn device(value: &Value) -> Result<Device, Error> {

@@ -103,3 +103,94 @@ fn a_pulse_longer_than_the_call_never_reaches_the_board() {
     assert_eq!(error.code, "TOOL_TIMEOUT");
     assert_eq!(heard(), []);
 }
+
+/// A board whose level at each reading is the next of these, and the last one from then on.
+fn levels(levels: &'static [bool]) {
+    let mut readings = 0;
+    testing::host(|host| {
+        host.on_endpoint_call(move |call| {
+            let value = levels[readings.min(levels.len() - 1)];
+            readings += 1;
+            let answer = if call.tool_key == "rpi.gpio.read" {
+                json!({ "pin": 22, "value": value })
+            } else {
+                json!({ "device_id": "door", "value": value })
+            };
+            Ok(answer.to_string())
+        });
+    });
+}
+
+fn set(key: &str, value: &str) {
+    testing::host(|host| host.settings.insert(key.into(), value.into()));
+}
+
+#[test]
+fn a_watch_ends_with_the_first_change() {
+    levels(&[false, false, true]);
+
+    let watched = Gpio::watch(Some(22), None, None, None, None).unwrap();
+
+    assert_eq!((watched.happened, watched.value, watched.waited_ms), (true, true, 500));
+    assert_eq!(heard().len(), 3);
+}
+
+#[test]
+fn a_watch_for_a_level_that_is_there_ends_at_once_and_names_a_device() {
+    levels(&[true]);
+
+    let watched = Gpio::watch(None, Some("door".into()), Some(true), None, None).unwrap();
+
+    assert_eq!((watched.happened, watched.waited_ms), (true, 0));
+    assert_eq!(heard()[0].1, "rpi.device.status");
+}
+
+#[test]
+fn a_watch_that_nothing_ends_is_over_in_time_and_no_error() {
+    levels(&[false]);
+    let watched = Gpio::watch(Some(22), None, None, Some(1000), None).unwrap();
+    assert_eq!((watched.happened, watched.value, watched.waited_ms), (false, false, 1000));
+
+    testing::host(|host| host.remaining = Duration::from_millis(1500));
+    let short = Gpio::watch(Some(22), None, None, Some(60_000), None).unwrap();
+    assert!(!short.happened && short.waited_ms < 1500, "{}", short.waited_ms);
+    testing::host(|host| host.cancelled = true);
+    assert_eq!(Gpio::watch(Some(22), None, None, None, None).unwrap().waited_ms, 0);
+}
+
+#[test]
+fn a_watch_of_nothing_or_of_two_things_is_refused() {
+    let code = |pin, device: Option<&str>| {
+        Gpio::watch(pin, device.map(str::to_owned), None, None, None).map(|_| ()).unwrap_err().code
+    };
+
+    assert_eq!(code(None, None), "INVALID_ARGUMENTS");
+    assert_eq!(code(Some(1), Some("door")), "INVALID_ARGUMENTS");
+    assert_eq!(heard(), []);
+}
+
+#[test]
+fn the_limits_of_the_owner_hold_before_the_board_is_asked() {
+    pi_answers(json!({ "device_id": "lamp", "value": true }));
+    set("max_pulse_ms", "1000");
+    set("pins", "[17]");
+    set("devices", "[\"lamp\"]");
+    let code = |result: Result<DeviceState, Error>| result.map(|_| ()).unwrap_err().code;
+
+    assert_eq!(Gpio::write(27, true, None, None).map(|_| ()).unwrap_err().code, "limit");
+    assert_eq!(Gpio::write(17, true, Some(1001), None).map(|_| ()).unwrap_err().code, "limit");
+    assert_eq!(code(Gpio::set("pump".into(), true, None)), "limit");
+    assert_eq!(code(Gpio::pulse("pump".into(), 10, None)), "limit");
+    assert_eq!(code(Gpio::pulse("lamp".into(), 1001, None)), "limit");
+    assert_eq!(heard(), []);
+    assert!(Gpio::pulse("lamp".into(), 1000, None).is_ok());
+}
+
+#[test]
+fn a_limit_that_cannot_be_read_lets_nothing_through() {
+    pi_answers(json!({ "device_id": "lamp", "value": true }));
+    set("devices", "lamp");
+
+    assert_eq!(Gpio::set("lamp".into(), true, None).map(|_| ()).unwrap_err().code, "limit");
+    assert_eq!(heard(), []);
+}

@@ -18,8 +18,11 @@ pub struct SecretUse {
 /// What the host answers.
 #[derive(Clone, Debug)]
 pub enum SecretAnswer {
+    /// What was computed.
     Bytes(Vec<u8>),
+    /// Whether it is so.
     Is(bool),
+    /// A signature.
     Signed(Signed),
     /// The answer of the server without the token, which is a secret of the recipe's name for an hour.
     Exchanged(String),
@@ -28,10 +31,15 @@ pub enum SecretAnswer {
 /// What an exchange yielded.
 #[derive(Debug)]
 pub struct Exchanged {
+    /// The token.
     pub secret: Secret,
+    /// Milliseconds until it ends.
     pub expires_in_ms: u64,
+    /// The HTTP status.
     pub status: u16,
+    /// The answer as JSON, without the token.
     pub answer: String,
+    /// Further facts.
     pub meta: Vec<(String, String)>,
 }
 
@@ -48,22 +56,27 @@ pub(crate) fn open(name: &str) -> Result<Secret, Error> {
 }
 
 impl Secret {
+    /// Its name.
     pub fn name(&self) -> String {
         self.0.clone()
     }
 
+    /// HMAC-SHA-256 of `data`, by the script.
     pub fn hmac_sha256(&self, data: &[u8]) -> Result<Vec<u8>, Error> {
         self.bytes("hmac-sha256", &[data])
     }
 
+    /// The ed25519 signature of `data`, by the script.
     pub fn sign_ed25519(&self, data: &[u8]) -> Result<Vec<u8>, Error> {
         self.bytes("sign-ed25519", &[data])
     }
 
+    /// SHA-256 of `before`, the secret and `after`, by the script.
     pub fn sha256_joined(&self, before: &[u8], after: &[u8]) -> Result<Vec<u8>, Error> {
         self.bytes("sha256-joined", &[before, after])
     }
 
+    /// A signature over sorted texts, by the script.
     pub fn sha1_sorted(&self, texts: &[String]) -> Result<Signed, Error> {
         let input: Vec<_> = texts.iter().map(|text| text.as_bytes()).collect();
         match self.ask("sha1-sorted", &input)? {
@@ -72,32 +85,39 @@ impl Secret {
         }
     }
 
+    /// Whether a signature over sorted texts is right, by the script.
     pub fn check_sha1_sorted(&self, texts: &[String], signature: &str) -> Result<bool, Error> {
         let mut input: Vec<_> = texts.iter().map(|text| text.as_bytes()).collect();
         input.push(signature.as_bytes());
         self.is("sha1-sorted", &input)
     }
 
+    /// Whether the secret is `guess`, by the script.
     pub fn equals(&self, guess: &[u8]) -> Result<bool, Error> {
         self.is("equals", &[guess])
     }
 
+    /// Opens what AES-CBC sealed, by the script.
     pub fn aes_cbc_decrypt(&self, sealed: &[u8], _: &KeyForm, _: &Iv, _: &Padding) -> Result<Vec<u8>, Error> {
         self.bytes("aes-cbc-decrypt", &[sealed])
     }
 
+    /// Seals with AES-CBC, by the script.
     pub fn aes_cbc_encrypt(&self, text: &[u8], _: &KeyForm, _: &Iv, _: &Padding) -> Result<Vec<u8>, Error> {
         self.bytes("aes-cbc-encrypt", &[text])
     }
 
+    /// Opens what AES-ECB sealed, by the script.
     pub fn aes_ecb_decrypt(&self, sealed: &[u8], _: &KeyForm, _: &Padding) -> Result<Vec<u8>, Error> {
         self.bytes("aes-ecb-decrypt", &[sealed])
     }
 
+    /// Seals with AES-ECB, by the script.
     pub fn aes_ecb_encrypt(&self, text: &[u8], _: &KeyForm, _: &Padding) -> Result<Vec<u8>, Error> {
         self.bytes("aes-ecb-encrypt", &[text])
     }
 
+    /// Exchanges the secret for a token, by the script.
     pub fn exchange(&self, recipe: &Recipe) -> Result<Exchanged, Error> {
         match self.ask("exchange", &[recipe.url.as_bytes(), &recipe.body])? {
             SecretAnswer::Exchanged(answer) => Ok(Exchanged {

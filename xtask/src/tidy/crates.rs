@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::{files, step};
 
 /// Our crates and those of ours that each may use. A new arrow is a change of the architecture.
-const ARROWS: [(&str, &[&str]); 17] = [
+const ARROWS: [(&str, &[&str]); 19] = [
     ("berth-model", &[]),
     ("berth-proto", &[]),
     ("berth-broker", &[]),
@@ -25,6 +25,8 @@ const ARROWS: [(&str, &[&str]); 17] = [
     ("berth-edge", &["berth-provider"]),
     ("berth-rpi", &["berth-proto", "berth-provider"]),
     ("berth-testkit", &["berth-core", "berth-model", "berth-store"]),
+    ("berth-plugin-derive", &[]),
+    ("berth-plugin", &["berth-plugin-derive"]),
     (
         "berth",
         &[

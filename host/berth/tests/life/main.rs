@@ -13,6 +13,7 @@ mod databases;
 mod device;
 mod disk_full;
 mod hostile;
+mod plugins;
 mod programs;
 mod resume;
 mod starts;

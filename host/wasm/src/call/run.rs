@@ -18,6 +18,7 @@ use wasmtime_wasi::{FsPerms, I32Exit, WasiCtx};
 use super::meter::{Meter, Metered};
 use super::notice::Notice;
 use super::opening::{self, Opening};
+use super::panic;
 use super::ready::{self, Mode, Owner, Place};
 use super::state::{self, Call, PluginState, Shared, Stop};
 use super::{CallOutcome, Measured, Receipt, ToolInvocation};
@@ -199,7 +200,9 @@ async fn execute(
         Ended::TimedOut => Err(CallError::Timeout { seconds: wall.as_secs_f64() }),
         Ended::Cancelled => Err(CallError::Cancelled),
         Ended::Answered(_) if invocation.cancel.is_cancelled() => Err(CallError::Cancelled),
-        Ended::Answered(Err(error)) => Err(failed(&error, &plugin, &shared, wall)),
+        Ended::Answered(Err(error)) => {
+            Err(panic::explained(failed(&error, &plugin, &shared, wall), &receipt.logs))
+        }
         Ended::Answered(Ok(answer)) => match finished(answer, &shared) {
             Ok((content, is_error)) => {
                 let outcome = Ok(CallOutcome { content, is_error, receipt });

@@ -13,16 +13,17 @@ use serde_json::{Value, json};
 pub use outlet::HttpOutlet;
 pub use secrets::PlacedSecrets;
 
-use super::Capability;
 use super::grants::{GrantView, allows};
+use super::{Capability, is_left_open};
 use crate::call::access::Access;
 
-/// Checks the scope of a manifest. What is private is left to [`private`], which an install looks at.
+/// Checks the scope of a manifest. What is private is left to [`private`], which an install looks at; an empty one
+/// leaves the hosts to the operator.
 pub fn check_request(scope: &Value) -> Result<(), String> {
     if scope.get("addresses").is_some() {
         return Err("`addresses` stands in a grant of the operator only".to_owned());
     }
-    check_grant(scope)
+    if is_left_open(scope) { Ok(()) } else { check_grant(scope) }
 }
 
 /// Checks the scope of a grant.
@@ -59,7 +60,7 @@ pub fn limits(read: impl Fn(&str) -> Option<u64>) -> Limits {
 
 /// Whether a scope covers a request.
 pub fn covers(scope: &Value, method: &str, target: &Target) -> bool {
-    Scope::read(scope, Asker::Operator).is_ok_and(|scope| scope.covers(method, target))
+    is_left_open(scope) || Scope::read(scope, Asker::Operator).is_ok_and(|scope| scope.covers(method, target))
 }
 
 /// The scope that would have to be granted for a request.
@@ -70,8 +71,9 @@ pub fn wanted(method: &str, target: &Target) -> Value {
 /// Whether the grants cover everything that `wanted` asks for, a scope of its own.
 pub fn check(view: &GrantView, wanted: &Value) -> bool {
     let Ok(wanted) = Scope::read(wanted, Asker::Operator) else { return false };
-    let within =
-        |scope: &Value| Scope::read(scope, Asker::Operator).is_ok_and(|scope| wanted.is_within(&scope));
+    let within = |scope: &Value| {
+        is_left_open(scope) || Scope::read(scope, Asker::Operator).is_ok_and(|scope| wanted.is_within(&scope))
+    };
     view.decide(Capability::Http, Value::Null, within).is_ok()
 }
 

@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::files::{self, Access};
 use super::grants::GrantView;
-use super::{Capability, CapabilityError};
+use super::{Capability, CapabilityError, is_left_open};
 
 /// Where a program works.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -85,6 +85,9 @@ pub fn wanted(program: &str, folder: Option<&str>) -> Value {
 /// `programs` must name the program. A folder is covered by one that it is or lies in; without `folders` every granted
 /// folder is.
 pub fn covers(scope: &Value, program: &str, folder: Option<&str>) -> bool {
+    if is_left_open(scope) {
+        return true;
+    }
     let lists = |key: &str, fits: &dyn Fn(&str) -> bool| {
         scope
             .get(key)
@@ -119,7 +122,12 @@ pub fn check(view: &GrantView, wanted: &Value) -> bool {
         })
 }
 
-/// Checks the scope of a manifest or grant.
+/// Checks the scope of a manifest; an empty one leaves the programs to the operator.
+pub fn check_request(scope: &Value) -> Result<(), String> {
+    if is_left_open(scope) { Ok(()) } else { check_scope(scope) }
+}
+
+/// Checks the scope of a grant.
 pub fn check_scope(scope: &Value) -> Result<(), String> {
     let object = scope.as_object().ok_or("the scope must be a table")?;
     if let Some(key) = object.keys().find(|key| !matches!(key.as_str(), "programs" | "folders")) {
@@ -183,7 +191,8 @@ mod tests {
     #[test]
     fn a_scope_names_programs_and_perhaps_folders() {
         for (scope, folder, fits) in [
-            (json!({}), None, false),
+            // What a manifest leaves open is within every grant.
+            (json!({}), Some("/notes"), true),
             (json!({ "programs": ["git"] }), None, true),
             (json!({ "programs": ["git"] }), Some("/notes"), true),
             (json!({ "programs": ["ls"] }), None, false),

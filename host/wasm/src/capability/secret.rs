@@ -6,7 +6,7 @@ mod scope;
 pub mod uses;
 
 pub use scope::{
-    DEFAULT_OPERATIONS, NAMED_OPERATIONS, check_scope, covers, wanted_name, wanted_operation,
+    DEFAULT_OPERATIONS, NAMED_OPERATIONS, check_request, check_scope, covers, wanted_name, wanted_operation,
     wanted_placement,
 };
 

@@ -212,7 +212,7 @@ impl Core {
 
     async fn end_of(&self, waiting: Waiting, run: Option<&Mutex<Run>>, cancel: &CancellationToken) {
         let id = waiting.operation.id;
-        match self.answered(waiting, run, cancel).await {
+        match self.settled(waiting, run, cancel).await {
             Ok(_) => {}
             Err(_) if self.0.kill.is_cancelled() => {}
             Err(error) => {
@@ -222,7 +222,7 @@ impl Core {
     }
 
     /// Waits for the answer, and runs the call again from the start when it is a yes.
-    async fn answered(
+    async fn settled(
         &self,
         waiting: Waiting,
         run: Option<&Mutex<Run>>,

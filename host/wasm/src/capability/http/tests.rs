@@ -107,3 +107,22 @@ fn a_guest_may_ask_whether_a_scope_is_granted() {
     assert!(!check(&view, &json!({ "hosts": ["https://b.example"], "methods": ["GET"] })));
     assert!(!check(&view, &json!({ "hosts": "https://a.example" })));
 }
+
+#[test]
+fn a_manifest_may_leave_the_hosts_to_the_operator_and_a_grant_must_name_some() {
+    let grant = json!({ "hosts": ["https://a.example"], "methods": ["GET"] });
+    let open = |grants: &[(GrantMode, Value)]| view(json!({}), grants);
+    let granted = [(GrantMode::Allow, grant.clone())];
+
+    assert!(check_request(&json!({})).is_ok());
+    assert!(check_grant(&json!({})).is_err());
+    assert!(decided(open(&granted), "GET", "https://a.example/x").is_ok());
+    assert!(check(&open(&granted), &grant));
+    for (method, url) in
+        [("POST", "https://a.example/x"), ("GET", "https://b.example/x"), ("GET", "http://a.example/x")]
+    {
+        assert!(decided(open(&granted), method, url).is_err(), "{method} {url}");
+    }
+    assert!(decided(open(&[]), "GET", "https://a.example/x").is_err(), "nothing is granted by asking");
+    assert!(!check(&open(&[]), &grant));
+}

@@ -6,6 +6,8 @@ use berth_broker::target::Target;
 use berth_secrets::SecretName;
 use serde_json::{Value, json};
 
+use crate::capability::is_left_open;
+
 /// Operations that a scope without `operations` covers: those whose answers tell nothing that helps against the secret
 /// or what it protects.
 pub const DEFAULT_OPERATIONS: [&str; 5] =
@@ -34,8 +36,12 @@ pub fn wanted_placement(name: &SecretName, origin: &str, place: &str) -> Value {
 
 /// Whether a scope of a manifest or a grant covers `wanted`, which names a secret and what is to be done with it.
 ///
-/// A list that is left out covers nothing, but for `operations`, which then are [`DEFAULT_OPERATIONS`].
+/// A list that is left out covers nothing, but for `operations`, which then are [`DEFAULT_OPERATIONS`]. An empty scope,
+/// which only a manifest has, covers everything.
 pub fn covers(scope: &Value, wanted: &Value) -> bool {
+    if is_left_open(scope) {
+        return true;
+    }
     let id = scope.get("id").and_then(Value::as_str);
     if id.is_none() || id != wanted.get("id").and_then(Value::as_str) {
         return false;
@@ -75,7 +81,12 @@ fn same_place(own: &str, wanted: &str) -> bool {
     Place::parse(own).is_ok_and(|own| Place::parse(wanted).is_ok_and(|wanted| own == wanted))
 }
 
-/// Checks the scope of a manifest or grant:
+/// Checks the scope of a manifest; an empty one leaves the secrets to the operator.
+pub fn check_request(scope: &Value) -> Result<(), String> {
+    if is_left_open(scope) { Ok(()) } else { check_scope(scope) }
+}
+
+/// Checks the scope of a grant, and of a manifest that names a secret:
 /// `{ id = "app_secret", audience = ["https://open.feishu.cn"], place = ["json:/app_secret"], operations = [..] }`.
 pub fn check_scope(scope: &Value) -> Result<(), String> {
     let object = scope.as_object().ok_or("the scope must be a table")?;
@@ -168,7 +179,6 @@ mod tests {
     fn a_scope_that_names_no_audience_sends_nothing() {
         let wanted = wanted_placement(&name(), "https://open.feishu.cn", "json:/app_secret");
         for scope in [
-            json!({}),
             json!({ "id": "app_secret" }),
             json!({ "id": "app_secret", "audience": ["https://open.feishu.cn"] }),
             json!({ "id": "app_secret", "place": ["json:/app_secret"] }),
@@ -190,6 +200,16 @@ mod tests {
             let is_named = operation == "aes-cbc-decrypt";
             assert_eq!(covers(&named, &wanted_operation(&name(), operation)), is_named, "{operation}");
         }
+    }
+
+    #[test]
+    fn a_manifest_may_leave_the_secrets_to_the_operator_and_a_grant_must_name_one() {
+        let wanted = wanted_placement(&name(), "https://x.org", "path");
+
+        assert!(covers(&json!({}), &wanted));
+        assert_eq!(check_request(&json!({})), Ok(()));
+        assert!(check_scope(&json!({})).is_err());
+        assert!(check_request(&json!({ "place": ["path"] })).is_err());
     }
 
     #[test]

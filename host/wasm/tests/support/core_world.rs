@@ -17,7 +17,7 @@ use berth_testkit::{CountedIds, NoEndpoints, SteppedClock};
 use berth_wasm::capability::CapabilityError;
 use berth_wasm::capability::context::CallContext;
 use berth_wasm::capability::endpoint::{EndpointCaller, EndpointInfo};
-use berth_wasm::capability::process::{ProgramRunner, Ran, Run};
+use berth_wasm::capability::process::{Hear, ProgramRunner, Ran, Run};
 use berth_wasm::capability::services::Services;
 use berth_wasm::{EngineConfig, HostParts, PluginEngine, PluginHost};
 use serde_json::{Value, json};
@@ -83,7 +83,7 @@ impl Programs {
 
 #[async_trait]
 impl ProgramRunner for Programs {
-    async fn run(&self, run: Run, _: &CancellationToken) -> Result<Ran, CapabilityError> {
+    async fn run(&self, run: Run, _: &CancellationToken, _: Hear) -> Result<Ran, CapabilityError> {
         let waits = run.program == "wait";
         self.runs.lock().unwrap().push(run);
         if waits {

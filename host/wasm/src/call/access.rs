@@ -68,7 +68,7 @@ impl Access {
         wanted: &Value,
         covers: impl Fn(&Value) -> bool,
     ) {
-        until_refused(&*self.source, &*self.clock, capability, wanted, covers).await;
+        until_refused(&*self.source, &*self.clock, self.view(), capability, wanted, covers).await;
     }
 
     /// Counts a use that was authorized against its limit; it is at work until the pass is dropped.

@@ -81,12 +81,12 @@ impl PluginState {
         work: impl Future<Output = Result<T, CapabilityError>> + Send,
     ) -> Result<T, CapabilityError> {
         let cancel = self.cancel().clone();
-        let (source, clock) = self.authority();
+        let ((source, clock), view) = (self.authority(), self.grants());
         tokio::select! {
             biased;
             () = cancel.cancelled() => return Err(CapabilityError::cancelled()),
             done = work => return done,
-            () = until_refused(&*source, &*clock, capability, &wanted, &covers) => {}
+            () = until_refused(&*source, &*clock, view, capability, &wanted, &covers) => {}
         }
         self.authorize(capability, wanted.clone(), covers).await?;
         // It was granted anew, and what was at work has ended all the same.

@@ -1,13 +1,92 @@
 //! What becomes of a use that is under way when its grant is taken back.
 
 use berth_model::PluginId;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use async_trait::async_trait;
 use berth_model::audit::AuditDecision;
 use berth_model::plugin::{GrantMode, NewGrant};
-use berth_wasm::capability::grants::{Ceiling, Permission};
-use serde_json::json;
+use berth_wasm::capability::context::CallContext;
+use berth_wasm::capability::endpoint::{EndpointCaller, EndpointInfo};
+use berth_wasm::capability::grants::{Ceiling, GrantSource, GrantView, Granted, Permission};
+use berth_wasm::capability::services::Services;
+use berth_wasm::capability::{Capability, CapabilityError};
+use berth_wasm::{Manifest, ToolInvocation};
+use serde_json::{Value, json};
+use tokio_util::sync::CancellationToken;
 
 use crate::support::core_world::World;
 use crate::support::host::fixture;
+use crate::support::{context, engine, load_bytes};
+
+/// Grants that never change, and how often somebody had to look at them.
+struct Counted {
+    view: Arc<GrantView>,
+    views: AtomicUsize,
+}
+
+impl GrantSource for Counted {
+    fn generation(&self) -> u64 {
+        self.view.generation()
+    }
+
+    fn view(&self) -> Arc<GrantView> {
+        self.views.fetch_add(1, Ordering::Relaxed);
+        self.view.clone()
+    }
+}
+
+/// Lets a thousand calls through, each after a turn of the scheduler.
+#[derive(Default)]
+struct Patient(AtomicUsize);
+
+#[async_trait]
+impl EndpointCaller for Patient {
+    async fn list(&self, _: &str, _: &CallContext) -> Result<Vec<EndpointInfo>, CapabilityError> {
+        Ok(vec![EndpointInfo {
+            endpoint_id: "pi".to_owned(),
+            provider_type: "rpi".to_owned(),
+            display_name: String::new(),
+            online: true,
+        }])
+    }
+
+    async fn call(
+        &self,
+        _: &EndpointInfo,
+        _: &str,
+        _: Value,
+        _: &CallContext,
+        _: &CancellationToken,
+    ) -> Result<Value, CapabilityError> {
+        tokio::task::yield_now().await;
+        if self.0.fetch_add(1, Ordering::Relaxed) < 1000 {
+            return Ok(json!({}));
+        }
+        Err(CapabilityError::new("ENOUGH", "it was asked often enough"))
+    }
+}
+
+#[tokio::test]
+async fn while_nothing_changes_a_host_call_compares_a_number_and_makes_no_view() {
+    let wants = "[[capability]]\nname = \"endpoint\"\n";
+    let package = fixture("host-waiter", wants);
+    let manifest = Manifest::parse(&package.manifest).unwrap();
+    let requests = manifest.requests.clone();
+    let plugin = load_bytes(&engine(), package.component.to_vec(), manifest).await;
+    let allow = Granted { capability: Capability::Endpoint, scope: json!({}), mode: GrantMode::Allow };
+    let view = Arc::new(GrantView::new(7, "host-waiter", requests, vec![allow]));
+    let source = Arc::new(Counted { view, views: AtomicUsize::new(0) });
+    let services = Services::none().with_endpoints(Arc::new(Patient::default()));
+
+    let tool = plugin.tools().iter().find(|tool| tool.name == "host_waiter_ask_on").unwrap();
+    let call = ToolInvocation::new(tool.key(), json!({}), context());
+    let ended = plugin.call(ToolInvocation { grants: source.clone(), services, ..call }).await.unwrap();
+
+    assert_eq!(ended.content, json!({ "calls": 1000, "code": "ENOUGH" }));
+    assert_eq!(source.views.load(Ordering::Relaxed), 1, "the one that the call began with");
+}
 
 #[tokio::test]
 async fn a_revoked_grant_stops_a_guest_in_a_loop_at_its_next_host_call() {

@@ -1,5 +1,6 @@
 //! Tools of Core itself, under the target `core.local`.
 
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use berth_model::tool::{Blame, ExecutionTarget, Parallel, Risk, ToolFailure, ToolOutcome, ToolSpec};
@@ -13,25 +14,28 @@ use crate::port::target::ToolCall;
 const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Every tool of Core, by name.
-pub(crate) fn tools() -> Vec<ToolSpec> {
-    vec![
-        spec(
-            "core_status",
-            "State of the host",
-            "Tells whether the host is well: database, model, number of tools, connected endpoints.",
-            json!({ "type": "object", "properties": {}, "additionalProperties": false }),
-        ),
-        spec(
-            "core_threads",
-            "Recent threads",
-            "Lists the conversations of this workspace, last used first.",
-            json!({
-                "type": "object",
-                "properties": { "limit": { "type": "integer", "minimum": 1, "maximum": 50, "default": 10 } },
-                "additionalProperties": false,
-            }),
-        ),
-    ]
+pub(crate) fn tools() -> &'static [ToolSpec] {
+    static TOOLS: LazyLock<Vec<ToolSpec>> = LazyLock::new(|| {
+        vec![
+            spec(
+                "core_status",
+                "State of the host",
+                "Tells whether the host is well: database, model, number of tools, connected endpoints.",
+                json!({ "type": "object", "properties": {}, "additionalProperties": false }),
+            ),
+            spec(
+                "core_threads",
+                "Recent threads",
+                "Lists the conversations of this workspace, last used first.",
+                json!({
+                    "type": "object",
+                    "properties": { "limit": { "type": "integer", "minimum": 1, "maximum": 50, "default": 10 } },
+                    "additionalProperties": false,
+                }),
+            ),
+        ]
+    });
+    &TOOLS
 }
 
 fn spec(name: &'static str, title: &str, description: &str, input_schema: Value) -> ToolSpec {

@@ -108,7 +108,7 @@ async fn tell(
     last: &mut i64,
 ) -> Result<(), StoreError> {
     loop {
-        let events = store.read().await?.events_after(&EventScope::All, *last, PAGE).await?;
+        let events = store.events_after(&EventScope::All, *last, PAGE).await?;
         let full = events.len() == PAGE as usize;
         for event in events {
             *last = event.cursor;
@@ -143,7 +143,7 @@ impl EventStream {
                 return Ok(Some(event));
             }
             if self.behind {
-                let events = self.store.read().await?.events_after(&self.scope, self.cursor, PAGE).await?;
+                let events = self.store.events_after(&self.scope, self.cursor, PAGE).await?;
                 self.behind = events.len() == PAGE as usize;
                 self.ready.extend(events.into_iter().map(|event| Arc::new(LiveEvent::Stored(event))));
                 continue;

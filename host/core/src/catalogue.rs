@@ -31,7 +31,7 @@ impl Core {
         tx: &mut dyn Tx,
         place: &Workspace,
     ) -> Result<Vec<ToolSpec>, CoreError> {
-        let mut tools = builtin::tools();
+        let mut tools = builtin::tools().to_vec();
         tools.extend(self.0.plugins.catalogue().iter().cloned());
         let connected = self.0.endpoints.connected();
         for endpoint in tx.endpoints_of_workspace(&place.id).await? {

@@ -24,7 +24,7 @@ use crate::port::store::Tx;
 use crate::port::target::{self, Progress, ToolCall};
 use crate::redact::redacted;
 use crate::router::{Route, Wanted, endpoint_of};
-use crate::threads::{live_thread, workspace};
+use crate::threads::live_thread;
 use crate::{Core, CoreError, builtin};
 use approvals::capability::MOST_PARKINGS;
 use teller::Teller;
@@ -98,9 +98,15 @@ impl Core {
         let core = self.clone();
         let run = ask.run.and_then(|id| lock(&self.0.running).get(&id).map(|working| working.run.clone()));
         let work = self.0.tasks.spawn(async move {
-            // A host that stops does not wait for a call that goes on.
-            let _link = link(&core.0.kill, &ask.cancel);
-            core.operate_in(ask, run.as_deref()).await
+            let cancel = ask.cancel.clone();
+            let mut work = std::pin::pin!(core.operate_in(ask, run.as_deref()));
+            tokio::select! {
+                biased;
+                finished = &mut work => return finished,
+                // A host that stops does not wait for a call that goes on.
+                () = core.0.kill.cancelled() => cancel.cancel(),
+            }
+            work.await
         });
         work.await.unwrap_or_else(|_| {
             Err(CoreError::Busy {
@@ -171,8 +177,9 @@ impl Core {
     }
 
     async fn prepare(&self, ask: &Ask) -> Result<(Route, Operation, Verdict), CoreError> {
-        let mut tx = self.0.store.read().await?;
-        let place = workspace(&mut *tx, &ask.workspace).await?;
+        let (place, actor_known) = self.0.store.caller(&ask.workspace, &ask.actor).await?;
+        let place =
+            place.ok_or_else(|| CoreError::NotFound { kind: "workspace", id: ask.workspace.to_string() })?;
         let wanted = Wanted {
             tool: ask.tool.clone(),
             target: ask.target.clone(),
@@ -180,9 +187,12 @@ impl Core {
             endpoints_only: ask.endpoints_only,
             consented: ask.consent != Consent::None,
         };
-        let route = self.route(&mut *tx, &place, &wanted).await?;
+        let route = match self.own_route(&place, &wanted) {
+            Some(own) => own,
+            None => self.route(&mut *self.0.store.read().await?, &place, &wanted).await?,
+        };
         let verdict = gate::decide(&gate::Request {
-            actor_known: tx.actor_exists(&ask.actor).await?,
+            actor_known,
             workspace: &place,
             tool: &route.tool,
             consent: ask.consent,
@@ -233,13 +243,13 @@ impl Core {
         let known = operation.status != OperationStatus::Queued;
         operation.status = OperationStatus::Running;
         operation.started_at = Some(self.now());
-        let mut tx = self.0.store.write().await?;
-        if known {
-            tx.update_operation(operation).await?;
-        } else {
-            tx.insert_operation(operation).await?;
-        }
         if let Some(run) = run {
+            let mut tx = self.0.store.write().await?;
+            if known {
+                tx.update_operation(operation).await?;
+            } else {
+                tx.insert_operation(operation).await?;
+            }
             let mut run = run.lock().await;
             if route.tool.risk.has_effects() && !run.effects_started {
                 run.effects_started = true;
@@ -257,9 +267,13 @@ impl Core {
             payload.insert("risk".to_owned(), json!(route.tool.risk.as_str()));
             events.push(self.event(&run, EventType::ToolCallDispatched, payload));
             tx.append_events(&events).await?;
+            tx.commit().await?;
+            self.0.bus.committed();
+        } else if known {
+            self.0.store.update_operation(operation).await?;
+        } else {
+            self.0.store.insert_operation(operation).await?;
         }
-        tx.commit().await?;
-        self.0.bus.committed();
         self.0.operations.tell(operation, "dispatched", "");
         Ok(())
     }
@@ -337,8 +351,7 @@ impl Core {
         outcome: Result<ToolOutcome, ToolFailure>,
         run: Option<&tokio::sync::Mutex<Run>>,
     ) -> Result<Finished, CoreError> {
-        let now = self.now();
-        operation.finished_at = Some(now);
+        operation.finished_at = Some(self.now());
         let kind = match &outcome {
             Ok(outcome) => {
                 operation.receipt = outcome.receipt.clone();
@@ -367,31 +380,52 @@ impl Core {
                 EventType::ToolCallFailed
             }
         };
-        let mut tx = self.0.store.write().await?;
-        self.forget_questions(&mut *tx, &mut operation).await?;
-        let is_first_end = tx.update_operation(&operation).await?;
+        // Nothing else changes with a call that no run, endpoint or question is part of.
+        let is_alone = run.is_none()
+            && operation.target_endpoint.is_none()
+            && operation.approval.is_none()
+            && !self.has_asked(operation.id);
+        let is_first_end = if is_alone {
+            self.0.store.update_operation(&operation).await?
+        } else {
+            self.store_end(&mut operation, risk, kind, run).await?
+        };
         if !is_first_end {
             tracing::warn!(operation.id = %operation.id, "an operation had ended already; the late end is only logged");
         }
+        self.0.operations.tell_end(&operation);
+        Ok(Finished { operation, outcome })
+    }
+
+    /// Stores how a call ended with all that changes with it; false when it had ended already.
+    async fn store_end(
+        &self,
+        operation: &mut Operation,
+        risk: Risk,
+        kind: EventType,
+        run: Option<&tokio::sync::Mutex<Run>>,
+    ) -> Result<bool, CoreError> {
+        let mut tx = self.0.store.write().await?;
+        self.forget_questions(&mut *tx, operation).await?;
+        let is_first_end = tx.update_operation(operation).await?;
         if let Some(run) = run.filter(|_| is_first_end) {
             let run = run.lock().await;
-            let mut payload = facts(&operation);
+            let mut payload = facts(operation);
             payload.extend(object([
                 ("risk", json!(risk.as_str())),
                 ("status", json!(operation.status.as_str())),
                 ("result_summary", json!(summary(&operation.result))),
                 ("error", operation.error.clone()),
-                ("duration_ms", json!(now.since(begun(&operation)).as_millis() as u64)),
+                ("duration_ms", json!(ended(operation).since(begun(operation)).as_millis() as u64)),
             ]));
             tx.append_events(&[self.event(&run, kind, payload)]).await?;
         }
         if is_first_end {
-            self.note_routing(&mut *tx, &operation).await?;
+            self.note_routing(&mut *tx, operation).await?;
         }
         tx.commit().await?;
         self.0.bus.committed();
-        self.0.operations.tell_end(&operation);
-        Ok(Finished { operation, outcome })
+        Ok(is_first_end)
     }
 
     /// What the router learns from a call at an endpoint: nothing from one that it never got or that we stopped.
@@ -442,15 +476,6 @@ impl Drop for KeptCall<'_> {
     }
 }
 
-/// Cancels `cancel` with `kill`, until it is dropped.
-fn link(kill: &CancellationToken, cancel: &CancellationToken) -> tokio_util::task::AbortOnDropHandle<()> {
-    let (kill, cancel) = (kill.clone(), cancel.clone());
-    tokio_util::task::AbortOnDropHandle::new(tokio::spawn(async move {
-        kill.cancelled().await;
-        cancel.cancel();
-    }))
-}
-
 /// Ends two seconds after a cancel: a target has that long to say how it ended.
 async fn cancelled_and_overdue(cancel: &CancellationToken) {
     cancel.cancelled().await;
@@ -491,6 +516,10 @@ pub(crate) fn told_key(operation: &Operation) -> &str {
 /// When the call went out; a wait for an approval is before that.
 fn begun(operation: &Operation) -> Timestamp {
     operation.started_at.unwrap_or(operation.created_at)
+}
+
+fn ended(operation: &Operation) -> Timestamp {
+    operation.finished_at.unwrap_or_else(|| begun(operation))
 }
 
 /// The stored and public form of a failure.

@@ -64,10 +64,7 @@ impl Core {
         if wanted.endpoints_only {
             return self.scored(tx, place, wanted, Preference::default()).await;
         }
-        let own = self.own_tool(&wanted.tool).map(|tool| {
-            let decision = json!({ "mode": "registered", "target": tool.target.id() });
-            Route { tool, capability: None, decision }
-        });
+        let own = self.own_tool(&wanted.tool).map(registered);
         match (own, place.default_target) {
             (Some(own), DefaultTarget::PreferEndpointFallbackCore) => {
                 match self.scored(tx, place, wanted, Preference::default()).await {
@@ -84,6 +81,16 @@ impl Core {
                 None => self.scored(tx, place, wanted, Preference::default()).await,
             },
         }
+    }
+
+    /// The route to a tool of Core or of a plugin, where no endpoint has to be looked at.
+    pub(crate) fn own_route(&self, place: &Workspace, wanted: &Wanted) -> Option<Route> {
+        let is_named = wanted.target.as_deref().is_some_and(|target| !target.is_empty());
+        let prefers_endpoints = place.default_target == DefaultTarget::PreferEndpointFallbackCore;
+        if is_named || wanted.endpoints_only || prefers_endpoints {
+            return None;
+        }
+        self.own_tool(&wanted.tool).map(registered)
     }
 
     /// Why nobody runs it in a workspace of Core alone, where no endpoint is chosen unless it is named.
@@ -115,7 +122,7 @@ impl Core {
 
     /// A tool of Core or of a plugin, by its name or by `core.<key>`.
     fn own_tool(&self, name: &str) -> Option<ToolSpec> {
-        let builtin = builtin::tools().into_iter().find(|tool| tool.name.as_str() == name);
+        let builtin = builtin::tools().iter().find(|tool| tool.name.as_str() == name).cloned();
         builtin.or_else(|| self.0.plugins.catalogue().iter().find(|tool| tool.name.as_str() == name).cloned())
     }
 
@@ -247,6 +254,12 @@ impl Core {
         })?;
         Ok(Route { tool, capability: Some(best.capability), decision })
     }
+}
+
+/// Core or a plugin runs it.
+fn registered(tool: ToolSpec) -> Route {
+    let decision = json!({ "mode": "registered", "target": tool.target.id() });
+    Route { tool, capability: None, decision }
 }
 
 /// Why none of the endpoints that offer a tool runs it, in words.

@@ -62,6 +62,14 @@ impl Connections {
         Ok(lease)
     }
 
+    /// A connection for one statement, which is a transaction of its own. [`Lease::commit`] says that it went well; a
+    /// connection on which it did not is closed, as nobody asks it whether it lives.
+    pub async fn single(&self) -> Result<Lease, Error> {
+        let mut lease = self.take().await?;
+        lease.ends = Ends::Alone;
+        Ok(lease)
+    }
+
     /// A connection without a transaction.
     pub async fn take(&self) -> Result<Lease, Error> {
         let place = tokio::time::timeout(self.0.settings.patience, self.0.places.clone().acquire_owned());
@@ -71,7 +79,7 @@ impl Connections {
             Some(connection) => connection,
             None => self.0.connect().await?,
         };
-        Ok(Lease { connection: Some(connection), is_begun: false, home: self.0.clone(), _place: place })
+        Ok(Lease { connection: Some(connection), ends: Ends::Back, home: self.0.clone(), _place: place })
     }
 
     /// Closes every connection, once those in use have come back.
@@ -121,37 +129,51 @@ pub(crate) async fn limit_pages(connection: &mut AnyConnection, pages: u64) -> R
 pub(crate) struct Lease {
     /// `None` once it is dropped.
     connection: Option<AnyConnection>,
-    is_begun: bool,
+    ends: Ends,
     home: Arc<Inner>,
     /// Given up after the connection is back.
     _place: OwnedSemaphorePermit,
 }
 
+/// What becomes of a connection whose lease is dropped.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Ends {
+    /// It goes back.
+    Back,
+    /// Its transaction is rolled back, and it goes back.
+    RolledBack,
+    /// Its one statement was not heard to go well: it is closed.
+    Alone,
+}
+
 impl Lease {
     async fn begin(&mut self) -> Result<(), Error> {
         // Before the fact: one that is dropped half-way may have begun.
-        self.is_begun = true;
+        self.ends = Ends::RolledBack;
         let statement = self.home.settings.begin.into_sql_str();
         AnyTransactionManager::begin(self, Some(statement)).await
     }
 
     /// Ends the transaction. When this fails, nothing of it is stored.
     pub async fn commit(mut self) -> Result<(), Error> {
-        AnyTransactionManager::commit(&mut self).await?;
-        self.is_begun = false;
+        if self.ends == Ends::RolledBack {
+            AnyTransactionManager::commit(&mut self).await?;
+        }
+        self.ends = Ends::Back;
         Ok(())
     }
 }
 
 impl Drop for Lease {
     fn drop(&mut self) {
-        if let Some(mut connection) = self.connection.take() {
-            if self.is_begun {
-                // The thread of the connection does it before whatever it is asked next.
-                AnyTransactionManager::start_rollback(&mut connection);
-            }
-            self.home.idle().push(connection);
+        let Some(mut connection) = self.connection.take() else { return };
+        match self.ends {
+            Ends::Back => {}
+            // The thread of the connection does it before whatever it is asked next.
+            Ends::RolledBack => AnyTransactionManager::start_rollback(&mut connection),
+            Ends::Alone => return,
         }
+        self.home.idle().push(connection);
     }
 }
 

@@ -8,7 +8,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use berth_core::port::store::{Store, StoreError, StoreHealth, Tx};
+use berth_core::port::store::{EventRepo, EventScope, OperationRepo, Store, StoreError, StoreHealth, Tx};
+use berth_model::event::RunEvent;
+use berth_model::operation::Operation;
+use berth_model::workspace::Workspace;
+use berth_model::{ActorId, WorkspaceId};
 use sqlx::any::{AnyPoolOptions, AnyRow};
 use sqlx::migrate::{MigrateError, Migrator};
 use sqlx::{Any, AnyConnection, AnyPool, Connection, Executor, Transaction};
@@ -239,30 +243,88 @@ fn newest() -> i64 {
     MIGRATIONS.iter().map(|migration| migration.version).max().unwrap_or(0)
 }
 
-#[async_trait]
-impl Store for SqlStore {
-    async fn read(&self) -> Result<Box<dyn Tx>, StoreError> {
-        let tx = match &self.database {
-            Database::Sqlite { readers, .. } => readers.begin().await.map(Open::File),
-            Database::Postgres { readers, .. } => {
+/// What a transaction is for.
+#[derive(Clone, Copy)]
+enum Access {
+    Reading,
+    Writing,
+}
+
+impl SqlStore {
+    async fn begin(&self, access: Access) -> Result<SqlTx, StoreError> {
+        let tx = match (&self.database, access) {
+            (Database::Sqlite { readers, .. }, Access::Reading) => readers.begin().await.map(Open::File),
+            (Database::Sqlite { writer, .. }, Access::Writing) => writer.begin().await.map(Open::File),
+            (Database::Postgres { readers, .. }, Access::Reading) => {
                 let begin = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
                 readers.begin_with(begin).await.map(Open::Server)
             }
-        };
-        Ok(Box::new(SqlTx { tx: tx.map_err(translate)? }))
-    }
-
-    async fn write(&self) -> Result<Box<dyn Tx>, StoreError> {
-        let tx = match &self.database {
-            Database::Sqlite { writer, .. } => Open::File(writer.begin().await.map_err(translate)?),
-            Database::Postgres { writers, .. } => {
+            (Database::Postgres { writers, .. }, Access::Writing) => {
                 let begin = "BEGIN ISOLATION LEVEL READ COMMITTED";
                 let mut tx = writers.begin_with(begin).await.map_err(translate)?;
                 sqlx::query(WRITE_LOCK).execute(&mut *tx).await.map_err(translate)?;
-                Open::Server(tx)
+                Ok(Open::Server(tx))
             }
         };
-        Ok(Box::new(SqlTx { tx }))
+        Ok(SqlTx { tx: tx.map_err(translate)? })
+    }
+
+    /// A transaction of one statement. On SQLite that statement begins and commits it, with the same promise as any
+    /// other commit, which saves two trips to the thread of the connection.
+    async fn single(&self, access: Access) -> Result<SqlTx, StoreError> {
+        let connections = match (&self.database, access) {
+            (Database::Sqlite { readers, .. }, Access::Reading) => readers,
+            (Database::Sqlite { writer, .. }, Access::Writing) => writer,
+            (Database::Postgres { .. }, access) => return self.begin(access).await,
+        };
+        Ok(SqlTx { tx: Open::File(connections.single().await.map_err(translate)?) })
+    }
+}
+
+#[async_trait]
+impl Store for SqlStore {
+    async fn read(&self) -> Result<Box<dyn Tx>, StoreError> {
+        Ok(Box::new(self.begin(Access::Reading).await?))
+    }
+
+    async fn write(&self) -> Result<Box<dyn Tx>, StoreError> {
+        Ok(Box::new(self.begin(Access::Writing).await?))
+    }
+
+    async fn caller(
+        &self,
+        workspace: &WorkspaceId,
+        actor: &ActorId,
+    ) -> Result<(Option<Workspace>, bool), StoreError> {
+        let mut tx = self.single(Access::Reading).await?;
+        let caller = tx.lookup_caller(workspace, actor).await?;
+        tx.ended().await?;
+        Ok(caller)
+    }
+
+    async fn events_after(
+        &self,
+        scope: &EventScope,
+        after: i64,
+        limit: u32,
+    ) -> Result<Vec<RunEvent>, StoreError> {
+        let mut tx = self.single(Access::Reading).await?;
+        let events = EventRepo::events_after(&mut tx, scope, after, limit).await?;
+        tx.ended().await?;
+        Ok(events)
+    }
+
+    async fn insert_operation(&self, operation: &Operation) -> Result<(), StoreError> {
+        let mut tx = self.single(Access::Writing).await?;
+        OperationRepo::insert_operation(&mut tx, operation).await?;
+        tx.ended().await
+    }
+
+    async fn update_operation(&self, operation: &Operation) -> Result<bool, StoreError> {
+        let mut tx = self.single(Access::Writing).await?;
+        let is_written = OperationRepo::update_operation(&mut tx, operation).await?;
+        tx.ended().await?;
+        Ok(is_written)
     }
 
     async fn health(&self) -> StoreHealth {
@@ -325,14 +387,20 @@ impl DerefMut for Open {
     }
 }
 
-#[async_trait]
-impl Tx for SqlTx {
-    async fn commit(self: Box<Self>) -> Result<(), StoreError> {
+impl SqlTx {
+    async fn ended(self) -> Result<(), StoreError> {
         let committed = match self.tx {
             Open::File(lease) => lease.commit().await,
             Open::Server(tx) => tx.commit().await,
         };
         committed.map_err(translate)
+    }
+}
+
+#[async_trait]
+impl Tx for SqlTx {
+    async fn commit(self: Box<Self>) -> Result<(), StoreError> {
+        self.ended().await
     }
 }
 

@@ -58,6 +58,24 @@ fn read_governance(value: &Value) -> Option<Governance> {
     })
 }
 
+impl SqlTx {
+    /// See [`berth_core::port::store::Store::caller`].
+    pub(crate) async fn lookup_caller(
+        &mut self,
+        workspace: &WorkspaceId,
+        actor: &ActorId,
+    ) -> Result<(Option<Workspace>, bool), StoreError> {
+        let sql = sql!(
+            "SELECT ",
+            COLUMNS,
+            ", (SELECT COUNT(*) FROM actor WHERE actor_id = $2) AS actors FROM workspace WHERE workspace_id = $1"
+        );
+        let both = |row: &AnyRow| Ok((read(row)?, Row::new("actor", row).number("actors")? > 0));
+        let found = lookup!(self, both, sql, workspace.to_string(), actor.to_string())?;
+        Ok(found.map_or((None, false), |(workspace, is_known)| (Some(workspace), is_known)))
+    }
+}
+
 #[async_trait]
 impl WorkspaceRepo for SqlTx {
     async fn seed_workspace(&mut self, workspace: &Workspace) -> Result<bool, StoreError> {

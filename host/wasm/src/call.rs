@@ -19,7 +19,7 @@ pub mod used;
 pub use outcome::{CallOutcome, Measured, Receipt};
 pub use used::{Usage, Used};
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use serde_json::Value;
@@ -48,12 +48,15 @@ pub struct ToolInvocation {
 impl ToolInvocation {
     /// A call without grants, listeners and services, and with the longest time that the plugin may take.
     pub fn new(tool: impl Into<String>, arguments: Value, context: CallContext) -> Self {
+        static NOTHING: LazyLock<Arc<Fixed>> =
+            LazyLock::new(|| Arc::new(Fixed(Arc::new(GrantView::nothing("")))));
+        static NOBODY: LazyLock<Arc<NoProgress>> = LazyLock::new(|| Arc::new(NoProgress));
         Self {
             tool: tool.into(),
             arguments,
             context,
-            grants: Arc::new(Fixed(Arc::new(GrantView::nothing("")))),
-            progress: Arc::new(NoProgress),
+            grants: NOTHING.clone(),
+            progress: NOBODY.clone(),
             services: Services::none(),
             timeout: Duration::MAX,
             cancel: CancellationToken::new(),

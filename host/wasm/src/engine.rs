@@ -245,6 +245,11 @@ impl PluginEngine {
             .map_err(|_| CallError::HostMemory { limit: self.inner.config.memory_bytes })
     }
 
+    /// Whether at least half of the memory of all calls is free.
+    pub(crate) fn has_room(&self) -> bool {
+        self.inner.memory.available_permits() * 2 >= budget(self.inner.config.memory_bytes)
+    }
+
     /// Makes the first call on this thread as quick as the next ones; for start hooks of runtimes.
     pub fn warm_thread() {
         Engine::tls_eager_initialize();

@@ -115,6 +115,8 @@ impl PluginHost {
         let ledger =
             StoredLedger::new(parts.store.clone(), parts.clock.clone(), parts.ids.clone(), registry.clone());
         parts.services = parts.services.with_approvals(approvals.clone()).with_ledger(Arc::new(ledger));
+        // What is counted is counted for each host.
+        parts.services.throttle = Arc::default();
         Arc::new_cyclic(|me| Self {
             me: me.clone(),
             parts,

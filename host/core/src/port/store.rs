@@ -74,6 +74,41 @@ pub trait Store: Send + Sync {
     /// A transaction that may write. On SQLite writers come one after another.
     async fn write(&self) -> Result<Box<dyn Tx>, StoreError>;
 
+    /// The workspace of a call, and whether its actor is known: what each call asks first, in one look.
+    async fn caller(
+        &self,
+        workspace: &WorkspaceId,
+        actor: &ActorId,
+    ) -> Result<(Option<Workspace>, bool), StoreError> {
+        let mut tx = self.read().await?;
+        Ok((tx.lookup_workspace(workspace).await?, tx.actor_exists(actor).await?))
+    }
+
+    /// Stored events behind a cursor, in one look: see [`EventRepo::events_after`].
+    async fn events_after(
+        &self,
+        scope: &EventScope,
+        after: i64,
+        limit: u32,
+    ) -> Result<Vec<RunEvent>, StoreError> {
+        self.read().await?.events_after(scope, after, limit).await
+    }
+
+    /// Stores a new operation, with which nothing else changes: a transaction of its own.
+    async fn insert_operation(&self, operation: &Operation) -> Result<(), StoreError> {
+        let mut tx = self.write().await?;
+        tx.insert_operation(operation).await?;
+        tx.commit().await
+    }
+
+    /// Writes an operation, with which nothing else changes, unless the stored state is final; false when it was.
+    async fn update_operation(&self, operation: &Operation) -> Result<bool, StoreError> {
+        let mut tx = self.write().await?;
+        let is_written = tx.update_operation(operation).await?;
+        tx.commit().await?;
+        Ok(is_written)
+    }
+
     /// `sqlite` or `postgres`, the schema version, and whether a statement went through just now.
     async fn health(&self) -> StoreHealth;
 }

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a failed set-up is a failed test")]
 
+mod alone;
 mod backfill;
 mod channels;
 mod fixture;
@@ -39,6 +40,11 @@ macro_rules! stories {
 }
 
 stories! {
+    alone::an_operation_that_is_stored_alone_is_there_and_keeps_its_end,
+    alone::one_that_is_refused_leaves_the_store_as_it_was,
+    alone::one_waits_for_the_writer_before_it_and_sees_what_that_stored,
+    alone::a_caller_is_looked_up_with_its_workspace,
+    alone::events_are_the_same_in_one_look,
     channels::what_is_kept_for_a_channel_reads_back_as_it_was_written,
     channels::events_and_deliveries_come_in_the_order_of_their_time,
     channels::a_crash_does_not_send_again_what_a_channel_had_begun,

@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 use berth_core::port::store::{Store, StoreError};
 use berth_store::{DatabaseUrl, SqlStore};
 
-use crate::fixture::{Fixture, execute, message, thread, workspace};
+use crate::fixture::{Fixture, execute, message, operation, run, thread, workspace};
 
 #[tokio::test]
 async fn a_second_host_on_the_same_file_is_refused() {
@@ -46,6 +46,23 @@ async fn a_full_disk_is_said_and_nothing_stored_is_lost() {
     assert_eq!(fixture.read().await.list_messages(thread.id, None).await.unwrap(), [small]);
     execute(&fixture.raw(), "PRAGMA integrity_check").await;
     assert!(fixture.store.health().await.is_ok());
+}
+
+#[tokio::test]
+async fn a_full_disk_refuses_what_is_stored_alone_and_takes_what_fits_after_it() {
+    let fixture = Fixture::sqlite().await;
+    fixture.store.limit_bytes(1 << 20).await.unwrap();
+    let mut large = operation(&run(None, 1));
+    large.run = None;
+    large.result = "x".repeat(4 << 20).into();
+
+    let error = fixture.store.insert_operation(&large).await.unwrap_err();
+
+    assert!(matches!(error, StoreError::DiskFull { .. }), "{error:?}");
+    assert!(fixture.read().await.lookup_operation(large.id).await.unwrap().is_none());
+    large.result = serde_json::Value::Null;
+    fixture.store.insert_operation(&large).await.unwrap();
+    assert!(fixture.read().await.lookup_operation(large.id).await.unwrap().is_some());
 }
 
 #[tokio::test]

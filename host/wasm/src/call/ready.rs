@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Instant;
 
 use berth_model::{ActorId, WorkspaceId};
+use tokio::sync::OwnedSemaphorePermit;
 use wasmtime::Store;
 use wasmtime::component::Instance;
 
@@ -196,9 +197,11 @@ pub(crate) fn park(plugin: &Arc<Loaded>, mut place: Place, owner: Owner) {
     sweep_later(plugin);
 }
 
-/// Makes instances in a task of their own until enough wait.
-pub(crate) fn refill_later(plugin: &Arc<Loaded>) {
+/// Makes instances in a task of their own until enough wait. What is `used` up is cleared away there as well, unless
+/// memory is short.
+pub(crate) fn refill_later(plugin: &Arc<Loaded>, used: Option<(Place, OwnedSemaphorePermit)>) {
     let ready = &plugin.ready;
+    let used = used.filter(|_| plugin.engine.has_room());
     if ready.is_unfit.load(Ordering::Relaxed) || ready.count() >= limits::READY_PER_PLUGIN {
         return;
     }
@@ -208,6 +211,7 @@ pub(crate) fn refill_later(plugin: &Arc<Loaded>) {
     }
     let plugin = plugin.clone();
     tokio::spawn(async move {
+        drop(used);
         refill(&plugin).await;
         plugin.ready.making.fetch_sub(1, Ordering::Relaxed);
     });

@@ -109,7 +109,7 @@ async fn execute(
     invocation: ToolInvocation,
     work: Work,
     opening: Opening,
-    _permits: Permits,
+    (_host, _own, memory): Permits,
 ) -> Result<Measured, CallError> {
     let Opening { start, view, folders, agreed, asking } = opening;
     let wall = invocation.timeout.min(plugin.limits.wall);
@@ -159,7 +159,7 @@ async fn execute(
             tokio::select! {
                 biased;
                 answer = metered => Ended::Answered(answer),
-                () = tokio::time::sleep((start + wall).saturating_duration_since(Instant::now())) => Ended::TimedOut,
+                () = past(start + wall) => Ended::TimedOut,
                 approval = shared.asking.parked() => Ended::Parked(approval),
                 () = grace(&invocation.cancel) => Ended::Cancelled,
             }
@@ -175,13 +175,18 @@ async fn execute(
     }
 
     let is_clean = matches!(ended, Ended::Answered(Ok(_))) && !invocation.cancel.is_cancelled();
-    if mode == Mode::Pool && is_clean {
-        ready::park(&plugin, place, owner);
-    } else {
-        drop(place);
-    }
-    if mode != Mode::Fresh {
-        ready::refill_later(&plugin);
+    match mode {
+        Mode::Pool if is_clean => {
+            ready::park(&plugin, place, owner);
+            ready::refill_later(&plugin, None);
+        }
+        // Whoever makes the next one clears this one away, after the answer. Its memory is taken until then.
+        Mode::Prewarm if is_clean => ready::refill_later(&plugin, Some((place, memory))),
+        Mode::Prewarm | Mode::Pool => {
+            drop(place);
+            ready::refill_later(&plugin, None);
+        }
+        Mode::Fresh => drop(place),
     }
 
     let (lines, dropped) = shared.logs.finish();
@@ -274,6 +279,11 @@ async fn serve(plugin: &Loaded, place: &mut Place, work: Work) -> wasmtime::Resu
             Ok(Answer::Described(json))
         }
     }
+}
+
+/// Ends at `end`. A guest that answers at once costs no timer.
+async fn past(end: Instant) {
+    tokio::time::sleep_until(end.into()).await;
 }
 
 /// Ends when a cancelled guest has had its time to return.

@@ -1,6 +1,7 @@
 //! What the host serves to guests beyond the engine: one port for each capability that leaves the sandbox.
 
-use std::sync::Arc;
+use std::ops::{Deref, DerefMut};
+use std::sync::{Arc, LazyLock};
 
 use berth_secrets::Desk;
 
@@ -15,9 +16,13 @@ use super::process::{NoPrograms, ProgramRunner};
 use super::throttle::Throttle;
 use super::websocket::{NoSockets, Sockets};
 
-/// The ports of the capabilities. Cheap to clone; a test puts a fake in the place of one.
+/// The ports of the capabilities. Cheap to clone: each call does. A test puts a fake in the place of one.
 #[derive(Clone)]
-pub struct Services {
+pub struct Services(Arc<Ports>);
+
+/// One port for each capability.
+#[derive(Clone)]
+pub struct Ports {
     pub endpoints: Arc<dyn EndpointCaller>,
     pub approvals: Arc<dyn ApprovalDesk>,
     pub ledger: Arc<dyn Ledger>,
@@ -32,22 +37,40 @@ pub struct Services {
     pub throttle: Arc<Throttle>,
 }
 
+impl Deref for Services {
+    type Target = Ports;
+
+    fn deref(&self) -> &Ports {
+        &self.0
+    }
+}
+
+/// Changes this one alone, not those that it was cloned from.
+impl DerefMut for Services {
+    fn deref_mut(&mut self) -> &mut Ports {
+        Arc::make_mut(&mut self.0)
+    }
+}
+
 impl Services {
     /// Nothing is in reach.
     pub fn none() -> Self {
-        Self {
-            endpoints: Arc::new(NoEndpoints),
-            approvals: Arc::new(NoApprovals),
-            ledger: Arc::new(NoLedger),
-            keyvalue: Arc::new(NoKeyvalue),
-            config: Arc::new(NoConfig),
-            secrets: Arc::new(Desk::closed()),
-            http: HttpOutlet::closed(),
-            inbox: Arc::new(NoInbox),
-            sockets: Arc::new(NoSockets),
-            programs: Arc::new(NoPrograms),
-            throttle: Arc::default(),
-        }
+        static NONE: LazyLock<Services> = LazyLock::new(|| {
+            Services(Arc::new(Ports {
+                endpoints: Arc::new(NoEndpoints),
+                approvals: Arc::new(NoApprovals),
+                ledger: Arc::new(NoLedger),
+                keyvalue: Arc::new(NoKeyvalue),
+                config: Arc::new(NoConfig),
+                secrets: Arc::new(Desk::closed()),
+                http: HttpOutlet::closed(),
+                inbox: Arc::new(NoInbox),
+                sockets: Arc::new(NoSockets),
+                programs: Arc::new(NoPrograms),
+                throttle: Arc::default(),
+            }))
+        });
+        NONE.clone()
     }
 
     /// The same, with a way to run programs of the machine.

@@ -194,6 +194,11 @@ impl Core {
         Ok(())
     }
 
+    /// Whether the calls of an operation asked for something.
+    pub(crate) fn has_asked(&self, operation: OperationId) -> bool {
+        lock(&self.0.asked).contains_key(&operation)
+    }
+
     fn run_at_work(&self, run: Option<RunId>) -> Option<std::sync::Arc<Mutex<Run>>> {
         run.and_then(|id| lock(&self.0.running).get(&id).map(|working| working.run.clone()))
     }

@@ -224,7 +224,7 @@ fn what_a_channel_has_sent_is_looked_at_and_changed_on_the_command_line() {
         &format!("/operator/plugins/channel/deliveries/{id}/edit"),
         Some(&json!({ "text": " " })),
     );
-    assert_eq!(status, 400);
+    assert_eq!(status, 422);
     assert!(host.cli(&["plugin", "doctor", "channel"]).ok().contains("channel is well"));
     assert!(host.cli(&["plugin", "doctor", "ghost"]).failed(1).contains("ghost"));
 }

@@ -4,7 +4,7 @@
 //! The optional export `tool-cancel` is asked in an instance of its own, beside the call that is being ended, for as long
 //! as that one has to return. Plugins without it pay nothing.
 
-use std::pin::pin;
+use std::pin::Pin;
 use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
@@ -43,8 +43,7 @@ impl Notice {
     }
 
     /// Runs `call` to its end; once it is cancelled, tells the plugin in the time that `call` has to return.
-    pub async fn beside<T>(self, call: impl Future<Output = T>) -> T {
-        let mut call = pin!(call);
+    pub async fn beside<T>(self, mut call: Pin<&mut impl Future<Output = T>>) -> T {
         tokio::select! {
             // One that returns because it was cancelled is told all the same.
             biased;
@@ -52,7 +51,7 @@ impl Notice {
             ended = &mut call => return ended,
         }
         let told = async {
-            match tokio::time::timeout(limits::CANCEL_GRACE, self.tell()).await {
+            match tokio::time::timeout(limits::CANCEL_GRACE, Box::pin(self.tell())).await {
                 Ok(Ok(())) => {}
                 Ok(Err(error)) => {
                     tracing::warn!(plugin.id = %self.plugin.id, %error, "a plugin could not be told of a cancelled call");

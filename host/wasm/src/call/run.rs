@@ -155,7 +155,7 @@ async fn execute(
     let ended = {
         let mut guest = pin!(serve(&plugin, &mut place, work));
         let metered = Metered { meter: &shared.meter, inner: guest.as_mut() };
-        let ends = async {
+        let ends = pin!(async {
             tokio::select! {
                 biased;
                 answer = metered => Ended::Answered(answer),
@@ -163,10 +163,11 @@ async fn execute(
                 approval = shared.asking.parked() => Ended::Parked(approval),
                 () = grace(&invocation.cancel) => Ended::Cancelled,
             }
-        };
+        });
         match notice {
             None => ends.await,
-            Some(notice) => notice.beside(ends).await,
+            // On the heap: the stack of a call has no room for a second instance.
+            Some(notice) => Box::pin(notice.beside(ends)).await,
         }
     };
     let again = shared.asking.trail().finish();

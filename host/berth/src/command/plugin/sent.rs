@@ -27,6 +27,7 @@ enum Action {
     Edit {
         #[command(flatten)]
         sent: Sent,
+        /// What people read instead.
         #[arg(value_parser = NonEmptyStringValueParser::new())]
         text: String,
     },
@@ -39,6 +40,7 @@ enum Action {
     React {
         #[command(flatten)]
         sent: Sent,
+        /// Such as 👍.
         #[arg(value_parser = NonEmptyStringValueParser::new())]
         emoji: String,
         /// Take it away instead.
@@ -50,6 +52,7 @@ enum Action {
 /// A message that was sent.
 #[derive(Debug, Args)]
 struct Sent {
+    /// The id of the delivery, from `berth plugin deliveries`.
     #[arg(value_parser = NonEmptyStringValueParser::new())]
     delivery_id: String,
     /// Which part of a delivery that was cut into several, from 0.

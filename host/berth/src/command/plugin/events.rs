@@ -25,11 +25,13 @@ pub struct Options {
 enum Action {
     /// Hand a parked event over again.
     Retry {
+        /// The id of the event, from `berth plugin events`.
         #[arg(value_parser = NonEmptyStringValueParser::new())]
         event_id: String,
     },
     /// Forget an event.
     Drop {
+        /// The id of the event, from `berth plugin events`.
         #[arg(value_parser = NonEmptyStringValueParser::new())]
         event_id: String,
     },

@@ -105,7 +105,9 @@ async fn a_flood_of_log_lines_is_cut_and_counted() {
 #[tokio::test]
 async fn the_receipt_of_a_call_tells_what_it_took_and_what_it_was_denied() {
     let berth = Harness::start().await;
-    berth.install_fixture("attacker", "[[capability]]\nname = \"endpoint\"\n").await.unwrap();
+    // A hundred thousand lines take their time on a busy machine.
+    let manifest = "[[capability]]\nname = \"endpoint\"\n[limits]\ncpu_ms = 60000\ntimeout_ms = 120000\n";
+    berth.install_fixture("attacker", manifest).await.unwrap();
 
     let denied = berth.call("attacker_try", json!({ "attack": "endpoint" })).await.unwrap().receipt;
     let printed = berth.call("attacker_try", json!({ "attack": "flood_stderr" })).await.unwrap().receipt;

@@ -49,7 +49,8 @@ async fn a_schema_that_asks_for_a_secret_waits_and_the_one_in_place_is_not_touch
     let wider = with_schema(json!({ "colour": {}, "token": { "type": "string", "x-secret": true } }));
     let waiting = berth.host.install(wider).await.unwrap();
 
-    let Outcome::Waiting(diff) = waiting.outcome else { panic!("{:?}", waiting.outcome) };
+    assert_eq!(waiting.outcome, Outcome::Waiting);
+    let diff = waiting.diff;
     assert!(diff.lines().iter().any(|line| line.contains("secret")), "{:?}", diff.lines());
     let restarted = berth.restarted().await;
     let said = berth.answer_of(&restarted, "secrets_open", open.clone()).await;

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use wit_component::StringEncoding;
 use wit_parser::{
     Docs, Function, ManglingAndAbi, Resolve, Type, TypeDefKind, TypeId, TypeOwner, UnresolvedPackageGroup,
-    WorldItem,
+    World, WorldItem,
 };
 
 /// A package of ours, parsed.
@@ -216,17 +216,24 @@ fn importing(resolve: &Resolve, world: &str) -> Vec<u8> {
     wit_component::ComponentEncoder::default().module(&module).unwrap().encode().unwrap()
 }
 
+fn wish(name: &str, scope: &str) -> String {
+    format!("[[capability]]\nname = \"{name}\"\n{scope}\n")
+}
+
 #[tokio::test]
 async fn each_import_of_each_world_is_served() {
     let resolve = folder(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../../wit"));
     let wishes: String = ["endpoint", "secret", "process", "channel", "websocket", "approval"]
         .map(|name| match name {
-            "secret" => "[[capability]]\nname = \"secret\"\nscope = { id = \"a\" }\n".to_owned(),
-            name => format!("[[capability]]\nname = \"{name}\"\n"),
+            "secret" => wish(name, "scope = { id = \"a\" }"),
+            "process" => wish(name, "scope = { programs = [\"uname\"] }"),
+            "websocket" => wish(name, "scope = { hosts = [\"wss://a.example\"] }"),
+            name => wish(name, ""),
         })
         .concat();
     let mut served = 0;
-    for (_, world) in resolve.worlds.iter().filter(|(_, world)| !world.exports.is_empty()) {
+    let whole = |world: &World| !world.imports.is_empty() && !world.exports.is_empty();
+    for (_, world) in resolve.worlds.iter().filter(|(_, world)| whole(world)) {
         let bytes = importing(&resolve, &world.name);
         let kind = if world.name.starts_with("channel") { "kind = \"channel\"\n" } else { "" };
         let text = format!("[plugin]\nid = \"test\"\nversion = \"0.1.0\"\n{kind}{wishes}");

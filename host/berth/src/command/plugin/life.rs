@@ -46,7 +46,13 @@ pub struct Rollback {
     to: Option<i64>,
 }
 
+const REMOVALS: &str = "\
+Examples:
+  berth plugin remove tally
+  berth plugin remove tally --purge";
+
 #[derive(Debug, Args)]
+#[command(after_help = REMOVALS)]
 pub struct Remove {
     /// The id of the plugin.
     #[arg(value_parser = NonEmptyStringValueParser::new())]

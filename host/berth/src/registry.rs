@@ -145,7 +145,9 @@ impl Place {
     fn refused(&self, error: &OciDistributionError) -> Failure {
         let code = match error {
             OciDistributionError::ImageManifestNotFoundError(_) => "REGISTRY_NOT_FOUND",
-            OciDistributionError::RegistryError { envelope, .. } if is_unknown(envelope) => "REGISTRY_NOT_FOUND",
+            OciDistributionError::RegistryError { envelope, .. } if is_unknown(envelope) => {
+                "REGISTRY_NOT_FOUND"
+            }
             OciDistributionError::AuthenticationFailure(_)
             | OciDistributionError::UnauthorizedError { .. } => "REGISTRY_UNAUTHORISED",
             OciDistributionError::RequestError(_) => "REGISTRY_UNAVAILABLE",

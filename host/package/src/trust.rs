@@ -146,7 +146,10 @@ impl Trust {
                 (Some(key), None) => Target::Key(key),
                 (None, Some(digest)) if is_digest(&digest) => Target::Digest(digest),
                 _ => {
-                    return Err(wrong(at, "what is revoked is either a `key` or a `digest` of 64 hex digits"));
+                    return Err(wrong(
+                        at,
+                        "what is revoked is either a `key` or a `digest` of 64 hex digits",
+                    ));
                 }
             };
             trust.revoked.push(Revoked { target, reason });

@@ -20,7 +20,7 @@ const BROKEN: &str = r#"(component
 
 fn version(version: &str, text: &str) -> Package {
     let manifest = format!("[plugin]\nid = \"test\"\nversion = \"{version}\"\n");
-    Package { manifest, component: component(text).into(), docs: Default::default(), config_schema: None }
+    Package::new(manifest, component(text))
 }
 
 #[tokio::test]

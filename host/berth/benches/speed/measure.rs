@@ -209,17 +209,22 @@ fn lap(nanos: &mut Vec<u64>, before: Instant) -> Instant {
     now
 }
 
-/// Nanoseconds of each of many runs of what takes less than the clock can tell: the median of `effort.rounds`.
+/// Nanoseconds of what takes less than the clock can tell, or more: the median of `effort.rounds`, each of so many runs that
+/// it takes a while.
 pub fn nanos_each(effort: Effort, mut work: impl FnMut()) -> f64 {
-    let times = effort.of(20_000_u32, 10);
-    let mut round = || {
+    let mut round = |times: u32| {
         let begin = Instant::now();
         for _ in 0..times {
             work();
         }
-        begin.elapsed().as_nanos() as f64 / f64::from(times)
+        begin.elapsed()
     };
-    median((0..effort.rounds).map(|_| round()))
+    let span = effort.round / 10;
+    let mut times = 1;
+    while round(times) < span {
+        times *= 2;
+    }
+    median((0..effort.rounds).map(|_| round(times).as_nanos() as f64 / f64::from(times)))
 }
 
 pub fn median(values: impl Iterator<Item = f64>) -> f64 {

@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use berth_core::port::store::AuditFilter;
 use berth_http::{
     AdminError, CapabilityDiff, DiffEntry, Extent, Installed, NewGrant, PluginAdmin, PluginHealth,
-    PluginLogLine, PluginRemoved, PluginUsage, PluginView, Suggestion, Upgraded, Wish,
+    PluginLogLine, PluginRemoved, PluginUsage, PluginView, PublisherChange, Suggestion, Upgraded, Wish,
 };
 use berth_model::audit::AuditRow;
 use berth_model::generation::Generation;
@@ -244,7 +244,13 @@ fn told(diff: diff::CapabilityDiff) -> CapabilityDiff {
         };
         entries.into_iter().map(entry).collect()
     };
+    let publisher = diff.publisher.map(|change| PublisherChange {
+        line: change.line(),
+        before: change.before,
+        after: change.after,
+    });
     CapabilityDiff {
+        publisher,
         added: all(diff.added),
         widened: all(diff.widened),
         narrowed: all(diff.narrowed),

@@ -12,6 +12,20 @@ pub struct CapabilityDiff {
     pub narrowed: Vec<DiffEntry>,
     pub removed: Vec<DiffEntry>,
     pub unchanged: Vec<DiffEntry>,
+    /// Absent when it is signed as before.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub publisher: Option<PublisherChange>,
+}
+
+/// Another publisher than before.
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+pub struct PublisherChange {
+    /// The key that signed the version in place.
+    pub before: String,
+    /// Null when nobody signed the new one.
+    pub after: Option<String>,
+    /// The change in plain words.
+    pub line: String,
 }
 
 /// One wish of a difference.
@@ -41,7 +55,8 @@ pub struct Extent {
 impl CapabilityDiff {
     /// For a person: what reaches further first; what stays the same is left out.
     pub fn lines(&self) -> Vec<String> {
+        let publisher = self.publisher.iter().map(|change| change.line.clone());
         let changed = [&self.added, &self.widened, &self.narrowed, &self.removed];
-        changed.into_iter().flatten().map(|entry| entry.line.clone()).collect()
+        publisher.chain(changed.into_iter().flatten().map(|entry| entry.line.clone())).collect()
     }
 }

@@ -32,7 +32,7 @@ pub use admin::{
 };
 pub use channels::{AdmittedHook, ChannelDoor, ChannelView, HookAnswer, HookError, HookRequest};
 pub use config::{BodyLimits, BuildInfo, HttpConfig};
-pub use diff::{CapabilityDiff, DiffEntry, Extent};
+pub use diff::{CapabilityDiff, DiffEntry, Extent, PublisherChange};
 pub use router::router;
 pub use secrets::{NewSecret, SecretAdmin, SecretView, Which};
 pub use serve::{ServeConfig, serve};

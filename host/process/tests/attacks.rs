@@ -79,9 +79,14 @@ async fn a_program_has_no_more_processes_than_it_may() {
     let code =
         "for (1..200) { my $p = fork; last unless defined $p; if (!$p) { while (1) {} } $n++ } print $n";
 
-    let (_, started) = said(&broker, request("perl", &["-e", code])).await;
-
-    // Others of the same user may come and go while it counts.
+    // Others of the same user come and go while it counts, and may leave it no place at all at the first try.
+    let mut started = String::new();
+    for _ in 0..20 {
+        (_, started) = said(&broker, request("perl", &["-e", code])).await;
+        if !started.is_empty() {
+            break;
+        }
+    }
     let started: u32 = started.parse().unwrap();
     assert!((1..=40).contains(&started), "{started}");
 }

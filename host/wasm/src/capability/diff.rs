@@ -31,7 +31,8 @@ pub struct PublisherChange {
 }
 
 impl PublisherChange {
-    fn line(&self) -> String {
+    /// For a person.
+    pub fn line(&self) -> String {
         match &self.after {
             Some(after) => format!("another publisher: signed by {after}, was {}", self.before),
             None => format!("no publisher: signed by nobody, was {}", self.before),

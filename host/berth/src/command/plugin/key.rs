@@ -19,9 +19,15 @@ pub struct Options {
 #[derive(Debug, Subcommand)]
 enum Action {
     /// Make a key in a new file that only you may read, and print its public half.
-    New { file: PathBuf },
+    New {
+        /// Where to write it; a file that is there is never written over.
+        file: PathBuf,
+    },
     /// Print the public half of a key.
-    Show { file: PathBuf },
+    Show {
+        /// The file of the key.
+        file: PathBuf,
+    },
     /// State that another key speaks for a plugin from now on; print the statement, for `berth plugin pack --rotation`.
     Rotate {
         /// The id of the plugin.

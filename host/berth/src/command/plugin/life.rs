@@ -133,6 +133,9 @@ pub fn changes(diff: &Value) {
 const CHANGES: [&str; 4] = ["added", "widened", "narrowed", "removed"];
 
 fn lines(diff: &Value) {
+    if !diff["publisher"].is_null() {
+        output::line(&output::one_line(&format!("  {}", text(&diff["publisher"], "line"))));
+    }
     for entry in CHANGES.iter().flat_map(|kind| items(&diff[kind])) {
         let line = text(entry, "line");
         let reason = text(entry, "reason");

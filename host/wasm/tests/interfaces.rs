@@ -197,7 +197,10 @@ async fn a_cancelled_guest_sees_the_flag_and_has_time_to_return() {
 
 #[tokio::test]
 async fn a_cancel_ends_what_a_guest_waits_for_with_a_value_that_says_so() {
-    assert_eq!(last_words("tell", listener()).await, ["piece 0 ended with cancelled"]);
+    // The guest is told of the cancelled call in another instance, at the same time.
+    let mut said = last_words("tell", listener()).await;
+    said.retain(|line| line.starts_with("piece "));
+    assert_eq!(said, ["piece 0 ended with cancelled"]);
 
     let berth = Harness::start().await;
     berth.install_fixture("host-waiter", ASKS).await.unwrap();

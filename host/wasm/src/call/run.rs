@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use berth_model::ApprovalId;
 use futures::FutureExt as _;
+use futures::future::BoxFuture;
 use serde_json::Value;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio_util::sync::CancellationToken;
@@ -50,35 +51,31 @@ enum Answer {
 pub(crate) type Permits = (OwnedSemaphorePermit, OwnedSemaphorePermit, OwnedSemaphorePermit);
 
 /// Runs `work` in a fresh store: on this task, or on a thread for files when the call has folders.
-pub(crate) async fn run(
+///
+/// On the heap, once: each layer of callers would move some KB of it about.
+pub(crate) fn run(
     plugin: Arc<Loaded>,
     invocation: ToolInvocation,
     work: Work,
     permits: Permits,
-) -> Measured {
-    match started(plugin, invocation, work, permits).await {
-        Ok(measured) => measured,
-        Err(error) => error.into(),
-    }
-}
-
-async fn started(
-    plugin: Arc<Loaded>,
-    invocation: ToolInvocation,
-    work: Work,
-    permits: Permits,
-) -> Result<Measured, CallError> {
-    let opening = opening::open(&plugin, &invocation).await?;
-    if opening.folders.is_empty() {
-        return contained(execute(plugin, invocation, work, opening, permits)).await;
-    }
-    let engine = plugin.engine.clone();
-    engine
-        .inner
-        .files
-        .run(contained(execute(plugin, invocation, work, opening, permits)))
-        .await
-        .unwrap_or_else(|gone| Err(CallError::Host { message: gone.to_string() }))
+) -> BoxFuture<'static, Measured> {
+    Box::pin(async move {
+        let opening = match opening::open(&plugin, &invocation).await {
+            Ok(opening) => opening,
+            Err(error) => return error.into(),
+        };
+        let ran = if opening.folders.is_empty() {
+            contained(pin!(execute(plugin, invocation, work, opening, permits))).await
+        } else {
+            let engine = plugin.engine.clone();
+            let call = Box::pin(async move {
+                contained(pin!(execute(plugin, invocation, work, opening, permits))).await
+            });
+            let ran = engine.inner.files.run(call).await;
+            ran.unwrap_or_else(|gone| Err(CallError::Host { message: gone.to_string() }))
+        };
+        ran.unwrap_or_else(Measured::from)
+    })
 }
 
 /// The text that a dynamic tool gets, when it is an object of sane size.
@@ -126,7 +123,7 @@ async fn execute(
     let wasi = if folders.is_empty() { None } else { Some(with_folders(&shared, &folders, &engine.config)?) };
     let call_id = invocation.context.call;
     let mode = if folders.is_empty() { plugin.mode } else { Mode::Fresh };
-    let owner = Owner::of(&invocation.context, &view);
+    let owner = (mode != Mode::Fresh).then(|| Owner::of(&invocation.context, &view));
     let notice = Notice::of(&plugin, &invocation, &work);
     let call = Call {
         context: Arc::new(invocation.context),
@@ -141,7 +138,7 @@ async fn execute(
 
     // What the host asks at an install is no call of anybody's.
     let is_own = matches!(work, Work::Describe { .. });
-    let at_rest = if mode == Mode::Fresh { None } else { plugin.ready.take(&owner) };
+    let at_rest = owner.as_ref().and_then(|owner| plugin.ready.take(owner));
     let mut place = match at_rest {
         Some(mut place) => {
             PluginState::begin(&mut place.store, shared.clone(), call);
@@ -178,7 +175,10 @@ async fn execute(
     let is_clean = matches!(ended, Ended::Answered(Ok(_))) && !invocation.cancel.is_cancelled();
     match mode {
         Mode::Pool if is_clean => {
-            ready::park(&plugin, place, owner);
+            match owner {
+                Some(owner) => ready::park(&plugin, place, owner),
+                None => drop(place),
+            }
             ready::refill_later(&plugin, None);
         }
         // Whoever makes the next one clears this one away, after the answer. Its memory is taken until then.

@@ -102,10 +102,10 @@ impl Shared {
 /// The data of a store.
 pub struct PluginState {
     /// Made when the guest first uses WASI, unless the call has folders.
-    wasi: Option<WasiCtx>,
+    wasi: Option<Box<WasiCtx>>,
     table: ResourceTable,
     /// Made when the guest first uses HTTP.
-    egress: Option<Egress>,
+    egress: Option<Box<Egress>>,
     memory: MemoryLimiter,
     shared: Arc<Shared>,
     call: Call,
@@ -128,6 +128,7 @@ pub struct Call {
 impl PluginState {
     pub fn new(shared: Arc<Shared>, call: Call, wasi: Option<WasiCtx>) -> Self {
         let memory = MemoryLimiter { shared: shared.clone(), total: 0, last: 0 };
+        let wasi = wasi.map(Box::new);
         Self { wasi, table: ResourceTable::new(), egress: None, memory, shared, call }
     }
 
@@ -226,7 +227,7 @@ impl PluginState {
         self.refresh_grants();
         let access = self.access();
         let Self { egress, table, .. } = self;
-        (egress.get_or_insert_with(|| Egress::new(access)), table)
+        (egress.get_or_insert_with(|| Box::new(Egress::new(access))), table)
     }
 
     /// Takes over a change of the grants. A folder that is gone or narrower takes every open file with it.
@@ -334,7 +335,7 @@ impl WasiView for PluginState {
         let shared = &self.shared;
         // Every function of WASI comes by here.
         shared.spending.count_host_call();
-        let ctx = self.wasi.get_or_insert_with(|| wasi_builder(shared).build());
+        let ctx = self.wasi.get_or_insert_with(|| Box::new(wasi_builder(shared).build()));
         WasiCtxView { ctx, table: &mut self.table }
     }
 }

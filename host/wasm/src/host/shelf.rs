@@ -1,7 +1,7 @@
 //! The plugins that take calls, and those that are about to.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{Arc, OnceLock, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use berth_model::PluginId;
 use berth_model::tool::ToolSpec;
@@ -41,7 +41,8 @@ pub(super) struct Shelf {
 #[derive(Default)]
 struct Inner {
     places: BTreeMap<PluginId, Place>,
-    catalogue: Arc<Vec<ToolSpec>>,
+    /// Made when somebody asks: a start changes the places twice for each plugin before anybody does.
+    catalogue: OnceLock<Arc<Vec<ToolSpec>>>,
 }
 
 enum Place {
@@ -85,7 +86,9 @@ impl Shelf {
     }
 
     pub fn catalogue(&self) -> Arc<Vec<ToolSpec>> {
-        self.read().catalogue.clone()
+        let inner = self.read();
+        let told = || Arc::new(inner.places.iter().flat_map(|(id, place)| specs(id, place)).collect());
+        inner.catalogue.get_or_init(told).clone()
     }
 
     /// Refuses names that another plugin has taken, or that core does not take.
@@ -127,7 +130,7 @@ impl Shelf {
     fn change<T>(&self, change: impl FnOnce(&mut BTreeMap<PluginId, Place>) -> T) -> T {
         let mut inner = self.write();
         let changed = change(&mut inner.places);
-        inner.catalogue = Arc::new(inner.places.iter().flat_map(|(id, place)| specs(id, place)).collect());
+        inner.catalogue = OnceLock::new();
         drop(inner);
         self.tell();
         changed

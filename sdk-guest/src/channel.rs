@@ -1,8 +1,8 @@
 //! Channels: surfaces where people are, such as a chat service.
 //!
 //! A channel is a type with the functions of [`Channel`], exported with [`export_channel!`](crate::export_channel). The
-//! host calls it when a web address, a timer or a socket has something to say, and when there is something to send; in
-//! between nothing of it need be running. What people write goes to the host with [`inbound::message`].
+//! host calls it when a web address, a timer, a poll or a socket has something to say, and when there is something to send;
+//! in between nothing of it need be running. What people write goes to the host with [`inbound::message`].
 //!
 //! On a target that is not WebAssembly there is no host to bring anything to: test the parts that take and give values.
 
@@ -28,8 +28,8 @@ pub use bindings::berth::plugin::delivery_types::{Address, Delivery, Part, PartO
 /// What a channel is.
 pub use bindings::exports::berth::plugin::channel::Guest as Channel;
 pub use bindings::exports::berth::plugin::channel::{
-    ApprovalAnswer, Binding, Description, Event, Frame, HookPath, Occurrence, Reach, SocketState, SocketWish,
-    TimerWish, WebhookRequest, WebhookResponse, WebhookWish, Wishes,
+    ApprovalAnswer, Binding, Description, Event, Frame, HookPath, Occurrence, PollAnswer, PollWish, Reach,
+    SocketState, SocketWish, TimerWish, WebhookRequest, WebhookResponse, WebhookWish, Wishes,
 };
 
 /// Exports a [`Channel`](crate::channel::Channel): `export_channel!(Feishu)`.

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use berth_http::{AdminError, AdmittedHook, ChannelDoor, ChannelView, HookAnswer, HookError, HookRequest};
+use berth_http::{
+    AdminError, AdmittedHook, ChannelDoor, ChannelView, HookAnswer, HookError, HookRequest, PollView,
+};
 use berth_model::channel::ChannelEvent;
 use berth_model::{EndpointId, PluginId};
 use berth_wasm::actor::{Admitted, Channels, HookRefusal, endpoint_of};
@@ -41,6 +43,7 @@ impl ChannelDoor for Door {
             hooks: view.hooks,
             residents: view.residents,
             waiting: view.waiting,
+            polls: view.polls.into_iter().map(shown).collect(),
         })
     }
 
@@ -55,6 +58,11 @@ impl ChannelDoor for Door {
     async fn drop_event(&self, plugin: &PluginId, event: &str) -> Result<(), AdminError> {
         self.0.drop_event(plugin, event).await.map_err(|error| refused(&error))
     }
+}
+
+fn shown(poll: berth_wasm::actor::PollView) -> PollView {
+    let berth_wasm::actor::PollView { name, failures, error, asked_at } = poll;
+    PollView { name, failures, error, asked_at }
 }
 
 struct LetIn(Admitted);

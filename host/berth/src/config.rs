@@ -4,6 +4,7 @@ mod keys;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::num::NonZeroU64;
 use std::path::{Path, PathBuf};
 
 use berth_wasm::capability::keyvalue::Quota;
@@ -101,12 +102,21 @@ pub struct Runs {
     pub max_rounds: u32,
     pub max_tool_calls: u32,
     pub max_wall_seconds: u64,
+    /// The language of the people who wait, such as `de-CH`, where neither a request nor a thread says it.
+    #[serde(deserialize_with = "locale")]
+    pub locale: Option<String>,
 }
 
 impl Default for Runs {
     fn default() -> Self {
-        Self { concurrent: 8, max_rounds: 40, max_tool_calls: 200, max_wall_seconds: 15 * 60 }
+        Self { concurrent: 8, max_rounds: 40, max_tool_calls: 200, max_wall_seconds: 15 * 60, locale: None }
     }
+}
+
+fn locale<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    let known = berth_core::locale::read(&text);
+    known.map(Some).ok_or_else(|| serde::de::Error::custom("must be the tag of a language, such as de-CH"))
 }
 
 /// `[plugins]`
@@ -144,6 +154,10 @@ pub struct Plugins {
     pub keyvalue_max_bytes: u64,
     /// The largest value.
     pub keyvalue_max_value_bytes: u64,
+    /// Bytes that a folder which a plugin writes to may hold in all; no bound when absent.
+    pub folder_max_bytes: Option<NonZeroU64>,
+    /// Files, folders and links that it may hold; no bound when absent.
+    pub folder_max_files: Option<NonZeroU64>,
 }
 
 impl Default for Plugins {
@@ -165,6 +179,8 @@ impl Default for Plugins {
             keyvalue_max_pairs: quota.pairs,
             keyvalue_max_bytes: quota.bytes,
             keyvalue_max_value_bytes: quota.value_bytes,
+            folder_max_bytes: None,
+            folder_max_files: None,
         }
     }
 }

@@ -19,6 +19,7 @@ use berth_wasm::actor::{ChannelLink, ChannelParts, Channels, Settings as Channel
 use berth_wasm::call::ready::InstancePolicy;
 use berth_wasm::capability::http::HttpOutlet;
 use berth_wasm::capability::keyvalue::Quota;
+use berth_wasm::capability::limit::Limit;
 use berth_wasm::capability::services::Services;
 use berth_wasm::engine::compiler::child::{ChildCompiler, CompileLimits};
 use berth_wasm::host::Boot;
@@ -327,6 +328,9 @@ fn engine(config: &Config, data: &DataDir, hidden: Vec<PathBuf>) -> anyhow::Resu
     settings.memory_bytes = config.plugins.max_memory_bytes.unwrap_or_else(crate::system::memory_for_plugins);
     settings.stack_bytes = config.plugins.stack_bytes;
     settings.component_bytes = config.plugins.component_bytes;
+    let bounds =
+        [("total_bytes", config.plugins.folder_max_bytes), ("total_files", config.plugins.folder_max_files)];
+    settings.folder_limit = Limit::of(bounds.into_iter().filter_map(|(name, most)| Some((name, most?))));
     settings.pooling = if config.plugins.pooling { Pooling::Probe } else { Pooling::Off };
     let compiling = CompileLimits {
         memory_bytes: config.plugins.compile_memory_bytes,
@@ -366,6 +370,7 @@ fn core_config(config: &Config) -> CoreConfig {
             wall: Duration::from_secs(config.runs.max_wall_seconds),
         },
         concurrent_runs: config.runs.concurrent,
+        locale: config.runs.locale.clone().unwrap_or_default(),
         ..CoreConfig::default()
     }
 }

@@ -50,6 +50,8 @@ pub struct CoreConfig {
     /// Messages of a thread that a prompt carries.
     pub history_messages: usize,
     pub system_prompt: String,
+    /// The language of the people who wait where neither a request nor a thread says it, such as `de-CH`; may be empty.
+    pub locale: String,
 }
 
 impl Default for CoreConfig {
@@ -64,6 +66,7 @@ impl Default for CoreConfig {
                 "You are a personal assistant. Use the tools on offer when they help; say plainly when \
                             something failed or was denied, and what would allow it."
                     .to_owned(),
+            locale: String::new(),
         }
     }
 }

@@ -16,6 +16,7 @@ pub mod endpoints;
 pub mod error;
 pub mod gate;
 pub mod inbound;
+pub mod locale;
 pub mod message_view;
 pub mod messages;
 pub mod operation_updates;

@@ -25,7 +25,7 @@ use crate::port::target::{self, Progress, ToolCall};
 use crate::redact::redacted;
 use crate::router::{Route, Wanted, endpoint_of};
 use crate::threads::live_thread;
-use crate::{Core, CoreError, builtin};
+use crate::{Core, CoreError, builtin, locale};
 use approvals::capability::MOST_PARKINGS;
 use teller::Teller;
 
@@ -51,6 +51,10 @@ pub struct Ask {
     pub title: String,
     /// Not longer than the tool's own limit.
     pub timeout: Option<Duration>,
+    /// The language of who waits; that of the thread or of the host when `None`.
+    pub locale: Option<String>,
+    /// To be told what would be done, while nothing is: see [`Core::operate`].
+    pub dry_run: bool,
     pub cancel: CancellationToken,
     /// Hears the progress besides the run's listeners.
     pub listener: Option<Arc<dyn Progress>>,
@@ -74,6 +78,8 @@ impl Ask {
             kind: "tool_call".to_owned(),
             title: String::new(),
             timeout: None,
+            locale: None,
+            dry_run: false,
             cancel: CancellationToken::new(),
             listener: None,
         }
@@ -92,6 +98,8 @@ impl Core {
     ///
     /// Fails before there is an operation when nobody can run it or the gate refuses; from then on the failure is
     /// part of the finished operation.
+    /// A dry run of a plugin's tool tells the plugin so and is denied every use that changes something; it needs no
+    /// confirmation. Core and endpoints know no dry run: what has effects there is refused with `dry_run_unsupported`.
     /// The call goes on when the caller stops to wait; `ask.cancel` ends it. A call on behalf of a run that is at work
     /// here is told among the run's events.
     pub async fn operate(&self, ask: Ask) -> Result<Finished, CoreError> {
@@ -191,11 +199,16 @@ impl Core {
             Some(own) => own,
             None => self.route(&mut *self.0.store.read().await?, &place, &wanted).await?,
         };
+        let is_plugin = matches!(route.tool.target, ExecutionTarget::Plugin(_));
+        if ask.dry_run && !is_plugin && route.tool.risk.has_effects() {
+            let message = format!("{} changes something and knows no dry run", route.tool.name);
+            return Err(ToolFailure::new("dry_run_unsupported", message, Blame::Caller).into());
+        }
         let verdict = gate::decide(&gate::Request {
             actor_known,
             workspace: &place,
             tool: &route.tool,
-            consent: ask.consent,
+            consent: if ask.dry_run { Consent::Given } else { ask.consent },
             read_only: false,
         });
         let operation = self.new_operation(ask, &route);
@@ -225,7 +238,7 @@ impl Core {
             result: Value::Null,
             error: Value::Null,
             receipt: Value::Null,
-            routing: route.decision.clone(),
+            routing: routing_of(ask, route),
             created_at: self.now(),
             started_at: None,
             finished_at: None,
@@ -304,6 +317,8 @@ impl Core {
             arguments: ask.arguments.clone(),
             timeout,
             idempotency_key: operation.id.to_string(),
+            locale: ask.locale.clone().unwrap_or_else(|| self.0.config.locale.clone()),
+            dry_run: ask.dry_run,
             cancel: ask.cancel.clone(),
             progress: progress.clone(),
         };
@@ -459,9 +474,25 @@ impl Core {
     }
 
     /// Fails with `thread_not_found` when the thread of a direct operation is none.
-    pub async fn check_thread(&self, id: ThreadId) -> Result<(), CoreError> {
-        live_thread(&mut *self.0.store.read().await?, id).await.map(|_| ())
+    /// Its language, where it has one.
+    pub async fn check_thread(&self, id: ThreadId) -> Result<Option<String>, CoreError> {
+        let thread = live_thread(&mut *self.0.store.read().await?, id).await?;
+        Ok(locale::of(&thread.metadata))
     }
+
+    /// The language of the people who wait where nothing else says it; may be empty.
+    pub fn locale(&self) -> &str {
+        &self.0.config.locale
+    }
+}
+
+/// Why the target was chosen, and whether the call is a dry run.
+fn routing_of(ask: &Ask, route: &Route) -> Value {
+    let mut routing = route.decision.clone();
+    if let (true, Some(routing)) = (ask.dry_run, routing.as_object_mut()) {
+        routing.insert("dry_run".to_owned(), json!(true));
+    }
+    routing
 }
 
 /// See [`Core::keep_call`].

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use berth_model::channel::ChannelEvent;
-use berth_model::{EndpointId, PluginId};
+use berth_model::{EndpointId, PluginId, Timestamp};
 
 use crate::admin::AdminError;
 
@@ -80,6 +80,19 @@ pub struct ChannelView {
     pub hooks: Vec<(String, String)>,
     pub residents: usize,
     pub waiting: usize,
+    /// By name.
+    pub polls: Vec<PollView>,
+}
+
+/// A request that the host makes again and again for a channel.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct PollView {
+    pub name: String,
+    /// Failures since the last answer that was taken.
+    pub failures: u32,
+    /// What went wrong last; empty when nothing did.
+    pub error: String,
+    pub asked_at: Option<Timestamp>,
 }
 
 /// A host without channels.

@@ -30,7 +30,7 @@ pub use admin::{
     AdminError, Installed, NewGrant, PluginAdmin, PluginHealth, PluginLogLine, PluginRemoved, PluginUsage,
     PluginView, Suggestion, Upgraded, Wish,
 };
-pub use channels::{AdmittedHook, ChannelDoor, ChannelView, HookAnswer, HookError, HookRequest};
+pub use channels::{AdmittedHook, ChannelDoor, ChannelView, HookAnswer, HookError, HookRequest, PollView};
 pub use config::{BodyLimits, BuildInfo, HttpConfig};
 pub use diff::{CapabilityDiff, DiffEntry, Extent, PublisherChange};
 pub use router::router;

@@ -42,6 +42,23 @@ pub struct ChannelTimer {
     pub next_at: Option<Timestamp>,
 }
 
+/// How far a request has come that the host makes again and again for a channel.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct PollState {
+    /// Stands for the request; what is known of the answers to another one does not count.
+    pub request: String,
+    /// The cursor of the next request; `None` before there was an answer that named one.
+    pub cursor: Option<String>,
+    /// What the server calls the last answer; empty when it does not.
+    pub etag: String,
+    /// When the server says that the last answer was new; empty when it does not.
+    pub modified: String,
+    /// Stands for the answer that was told last.
+    pub seen: String,
+    /// Answers that were told.
+    pub told: u64,
+}
+
 word_enum!(
     /// Where an event stands.
     pub enum ChannelEventStatus {

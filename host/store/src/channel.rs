@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use berth_core::port::store::{ChannelRepo, StoreError};
-use berth_model::channel::{Channel, ChannelEvent, ChannelTimer, DeliveryPart};
+use berth_model::channel::{Channel, ChannelEvent, ChannelTimer, DeliveryPart, PollState};
 use berth_model::delivery::Delivery;
 use berth_model::{AddressId, DeliveryId, EndpointId, PluginId, Timestamp};
 use sqlx::any::AnyRow;
@@ -16,6 +16,7 @@ use crate::sql::{SqlTx, execute, lookup, number, select, sql, update};
 const CHANNEL: &str = "plugin_id, endpoint_id, workspace_id, digest, hook_token, description, wishes, state, \
                        position, created_at, updated_at";
 const TIMER: &str = "name, plugin_id, every_us, first_at, next_at";
+const POLL: &str = "plugin_id, request, cursor_text, etag, modified, seen, told";
 const EVENT: &str = "event_id, plugin_id, kind, payload, status, attempts, error, available_at, created_at, \
                      updated_at";
 const PART: &str = "delivery_id, part_index, body, status, reference, error, updated_at";
@@ -47,6 +48,18 @@ fn read_timer(row: &AnyRow) -> Result<ChannelTimer, StoreError> {
             .map(|us| Duration::from_micros(u64::try_from(us).unwrap_or(u64::MAX))),
         first_at: row.maybe_time("first_at")?,
         next_at: row.maybe_time("next_at")?,
+    })
+}
+
+fn read_poll(row: &AnyRow) -> Result<PollState, StoreError> {
+    let row = Row::new("channel_poll", row);
+    Ok(PollState {
+        request: row.text("request")?,
+        cursor: row.maybe_text("cursor_text")?,
+        etag: row.text("etag")?,
+        modified: row.text("modified")?,
+        seen: row.text("seen")?,
+        told: u64::try_from(row.number("told")?).unwrap_or(0),
     })
 }
 
@@ -151,6 +164,38 @@ impl ChannelRepo for SqlTx {
             "DELETE FROM channel_timer WHERE plugin_id = $1 AND name = $2",
             plugin.to_string(),
             name.to_owned(),
+        )?;
+        Ok(())
+    }
+
+    async fn channel_poll(&mut self, plugin: &PluginId, name: &str) -> Result<Option<PollState>, StoreError> {
+        let sql = sql!("SELECT ", POLL, " FROM channel_poll WHERE plugin_id = $1 AND name = $2");
+        lookup!(self, read_poll, sql, plugin.to_string(), name.to_owned())
+    }
+
+    async fn upsert_channel_poll(
+        &mut self,
+        plugin: &PluginId,
+        name: &str,
+        state: &PollState,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        execute!(
+            self,
+            "INSERT INTO channel_poll (plugin_id, name, request, cursor_text, etag, modified, seen, told, \
+             updated_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT (plugin_id, name) DO UPDATE SET \
+             request = excluded.request, cursor_text = excluded.cursor_text, etag = excluded.etag, \
+             modified = excluded.modified, seen = excluded.seen, told = excluded.told, \
+             updated_at = excluded.updated_at",
+            plugin.to_string(),
+            name.to_owned(),
+            state.request.clone(),
+            state.cursor.clone(),
+            state.etag.clone(),
+            state.modified.clone(),
+            state.seen.clone(),
+            i64::try_from(state.told).unwrap_or(i64::MAX),
+            now.as_micros(),
         )?;
         Ok(())
     }

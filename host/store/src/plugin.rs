@@ -2,8 +2,8 @@
 
 use async_trait::async_trait;
 use berth_core::port::store::{PluginRepo, StoreError};
-use berth_model::PluginId;
 use berth_model::plugin::Plugin;
+use berth_model::{PluginId, Timestamp};
 use sqlx::any::AnyRow;
 
 use crate::row::Row;
@@ -25,6 +25,10 @@ fn read_plugin(row: &AnyRow) -> Result<Plugin, StoreError> {
         installed_at: row.time("installed_at")?,
         updated_at: row.time("updated_at")?,
     })
+}
+
+fn read_pulse(row: &AnyRow) -> Result<Timestamp, StoreError> {
+    Row::new("plugin_pulse", row).time("asked_at")
 }
 
 #[async_trait]
@@ -65,5 +69,21 @@ impl PluginRepo for SqlTx {
 
     async fn remove_plugin(&mut self, id: &PluginId) -> Result<bool, StoreError> {
         Ok(execute!(self, "DELETE FROM plugin WHERE plugin_id = $1", id.to_string())? > 0)
+    }
+
+    async fn last_pulse(&mut self, id: &PluginId) -> Result<Option<Timestamp>, StoreError> {
+        let sql = "SELECT plugin_id, asked_at FROM plugin_pulse WHERE plugin_id = $1";
+        lookup!(self, read_pulse, sql, id.to_string())
+    }
+
+    async fn set_last_pulse(&mut self, id: &PluginId, at: Timestamp) -> Result<(), StoreError> {
+        execute!(
+            self,
+            "INSERT INTO plugin_pulse (plugin_id, asked_at) VALUES ($1, $2) \
+             ON CONFLICT (plugin_id) DO UPDATE SET asked_at = excluded.asked_at",
+            id.to_string(),
+            at.as_micros(),
+        )?;
+        Ok(())
     }
 }

@@ -1,8 +1,8 @@
 //! The runtime of channels: plugins that are surfaces where people are.
 //!
 //! Each channel that is loaded and granted has a supervised task for what comes in and one for what goes out, with a
-//! bounded mailbox in between and the outside. The host owns web addresses, timers and sockets: an idle channel has no
-//! instance and wakes nobody. A start of the host runs no guest code: wishes are stored with the digest.
+//! bounded mailbox in between and the outside. The host owns web addresses, timers, polls and sockets: an idle channel has
+//! no instance and wakes nobody. A start of the host runs no guest code: wishes are stored with the digest.
 //!
 //! **Invariant:** what breaks one channel touches no other, and not the host.
 
@@ -18,6 +18,7 @@ mod ingress;
 mod lane;
 pub mod link;
 mod mail;
+mod polls;
 mod sockets;
 mod supervisor;
 pub mod wire;
@@ -40,6 +41,7 @@ pub use alarm::{Alarm, SystemAlarm};
 pub use binding::Settings;
 pub use hooks::{HookAnswer, HookRefusal, Place};
 pub use link::ChannelLink;
+pub use polls::PollView;
 pub use wire::{NoDialer, SocketDialer};
 
 use crate::host::{AnswerListener, HostError, PluginHost};
@@ -47,6 +49,7 @@ use crate::plugin::LoadedPlugin;
 use binding::{Binding, Grants, Parts};
 use happening::HookCall;
 use mail::{MAILBOX, Mail};
+use polls::PollTable;
 use sockets::SocketTable;
 use wishes::Hook;
 
@@ -90,6 +93,8 @@ pub struct ChannelView {
     pub residents: usize,
     /// Mails that wait.
     pub waiting: usize,
+    /// What is asked again and again, by name.
+    pub polls: Vec<PollView>,
 }
 
 /// A request that was let in.
@@ -151,11 +156,12 @@ impl Channels {
             let loaded = wanted.remove(&id).filter(|loaded| self.grants(loaded).is_granted());
             match loaded {
                 Some(loaded) if !actor.binding.stop.is_cancelled() => {
-                    if loaded.digest() != actor.binding.loaded().digest() {
+                    // Another manifest alone has other wishes and limits.
+                    if !loaded.is_same(&actor.binding.loaded()) {
                         actor.binding.replace(loaded);
                     }
-                    actor.binding.sockets.recheck();
-                    actor.binding.sockets.wish(&actor.binding.wishes().sockets);
+                    actor.binding.keep_open();
+                    actor.binding.polls.recheck();
                     actor.binding.ring.notify_one();
                 }
                 again => {
@@ -200,6 +206,15 @@ impl Channels {
             stop: stop.clone(),
             allowed: grants.clone(),
         });
+        let polls = PollTable::new(polls::Parts {
+            plugin: id.clone(),
+            endpoint: endpoint.clone(),
+            mailbox: mailbox.clone(),
+            alarm: self.parts.alarm.clone(),
+            tasks: tasks.clone(),
+            stop: stop.clone(),
+            grants: grants.clone(),
+        });
         let binding = Binding::new(Parts {
             plugin: id.clone(),
             endpoint,
@@ -208,6 +223,7 @@ impl Channels {
             settings: self.parts.settings.clone(),
             stop,
             sockets,
+            polls,
             grants,
         });
         tasks.spawn(supervised(binding.clone(), ingress::run(binding.clone(), mails)));
@@ -251,6 +267,7 @@ impl Channels {
             hooks: actor.binding.hook_paths(),
             residents: actor.binding.living.load(Ordering::Relaxed),
             waiting: actor.mailbox.max_capacity() - actor.mailbox.capacity(),
+            polls: actor.binding.polls.views(),
         })
     }
 

@@ -3,12 +3,14 @@
 pub mod access;
 pub mod asking;
 pub mod authorize;
+pub(crate) mod errand;
 pub(crate) mod extra;
 pub mod meter;
 mod notice;
 mod opening;
 pub mod outcome;
 mod panic;
+pub mod quotas;
 pub mod ready;
 pub(crate) mod resident;
 pub mod run;

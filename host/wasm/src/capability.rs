@@ -17,6 +17,7 @@ pub mod limit;
 pub mod logs;
 pub mod process;
 pub mod progress;
+pub mod quota;
 pub mod secret;
 pub mod services;
 pub mod suggest;

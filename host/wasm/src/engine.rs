@@ -21,6 +21,8 @@ use wasmtime::component::{Component, Linker};
 use crate::call::ready::{InstancePolicy, Rooms};
 use crate::call::state::PluginState;
 use crate::call::{Usage, Used};
+use crate::capability::limit::Limit;
+use crate::capability::quota::FolderCounts;
 use crate::error::{CallError, EngineError, LoadError};
 use crate::limits::{self, Limits, Wishes};
 use crate::plugin::{ComponentSource, LoadedPlugin, PluginSpec};
@@ -68,6 +70,8 @@ pub struct EngineConfig {
     pub instances: InstancePolicy,
     /// Who compiles components that are not in the cache.
     pub compiler: Arc<dyn Compiler>,
+    /// What each folder that a plugin writes to may hold in all, whatever its grant says.
+    pub folder_limit: Limit,
     /// Files of the host outside of its data folder that no guest sees: a key, a database, a configuration. Without links
     /// in their paths.
     pub hidden: Vec<PathBuf>,
@@ -96,6 +100,7 @@ impl EngineConfig {
             cache: None,
             cache_key: None,
             private: None,
+            folder_limit: Limit::default(),
             hidden: Vec::new(),
             memories: None,
             instances: InstancePolicy::default(),
@@ -134,6 +139,8 @@ pub(crate) struct Inner {
     /// What the running calls may still grow to, in MiB.
     memory: Arc<Semaphore>,
     pub files: files_pool::FilesPool,
+    /// What the folders hold that are bounded.
+    pub folder_counts: FolderCounts,
     /// Instances at rest.
     pub rooms: Arc<Rooms>,
     /// What the calls of each plugin have used, by id.
@@ -180,6 +187,7 @@ impl PluginEngine {
                 calls: Arc::new(Semaphore::new(config.concurrent_calls)),
                 memory: Arc::new(Semaphore::new(budget(config.memory_bytes))),
                 files,
+                folder_counts: FolderCounts::default(),
                 rooms: Arc::new(Rooms::default()),
                 used: Mutex::default(),
                 cache,

@@ -182,8 +182,10 @@ fn check_wishes(manifest: &Manifest, report: &mut Inspection) -> Result<(), Inst
     }
     for request in &manifest.requests {
         let name = request.capability.as_str();
-        // Requests name secrets by placeholder, and programs work in folders: neither needs an import of its own.
+        // Requests name secrets by placeholder, programs work in folders, and a channel wishes polls and sockets: none of
+        // it needs an import of its own.
         let through = match request.capability {
+            Capability::Http | Capability::Websocket | Capability::Secret if report.is_channel => continue,
             Capability::Secret => Some(Capability::Http.as_str()),
             Capability::Files => Some(Capability::Process.as_str()),
             _ => None,

@@ -137,6 +137,11 @@ impl LoadedPlugin {
         })
     }
 
+    /// Whether both are the same load of the same plugin.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.inner, &other.inner)
+    }
+
     pub fn id(&self) -> &str {
         &self.inner.id
     }

@@ -83,6 +83,8 @@ pub enum ProbeError {
 pub struct Probe {
     engine: EngineConfig,
     limits: Limits,
+    /// Core instances of the one component that makes more.
+    core_instances: usize,
     keeps_read_only: bool,
     gaps: Gaps,
     /// What is put in the place of the host's functions; nothing outside of the tests of the self-test.
@@ -107,7 +109,8 @@ impl Probe {
         engine.ceilings = Limits::ceilings();
         engine.stack_bytes = limits::STACK_BYTES;
         engine.cache = None;
-        Self { engine, limits, keeps_read_only: true, gaps: Gaps::default(), instead: |_| Ok(()) }
+        let (keeps_read_only, core_instances) = (true, 1);
+        Self { engine, limits, core_instances, keeps_read_only, gaps: Gaps::default(), instead: |_| Ok(()) }
     }
 
     /// The same without one wall, to see that the try behind it is told as allowed. Configuration cannot get here.
@@ -131,6 +134,7 @@ impl Probe {
             "written" => limits.written_bytes = 1 << 30,
             "created" => limits.created_files = 100_000,
             "calls" => limits.concurrent_calls = 32,
+            "instances" => self.core_instances = crate::limits::CORE_INSTANCES,
             "read-only" => self.keeps_read_only = false,
             "addresses" => self.gaps.addresses = true,
             "hosts" => self.gaps.hosts = true,
@@ -159,10 +163,12 @@ impl Probe {
     ) -> Result<Vec<Row>, ProbeError> {
         let folders = Folders::make()?;
         let engine = PluginEngine::linked(self.engine.clone(), self.instead)?;
-        let plugin = self.load(&engine).await?;
+        let plugin = self.load(&engine, self.limits.core_instances).await?;
+        let crowded = self.load(&engine, self.core_instances).await?;
         let (recorder, outlet) = Recorder::outlet();
         let stage = Stage {
             plugin,
+            crowded,
             folders,
             limits: self.limits,
             keeps_read_only: self.keeps_read_only,
@@ -182,6 +188,9 @@ impl Probe {
         if wanted("ignored-cancel") {
             rows.push(stage.cancel().await);
         }
+        if wanted("core-instances") {
+            rows.push(stage.instances().await);
+        }
         if wanted("concurrent-calls") {
             rows.push(stage.crowd().await);
         }
@@ -192,16 +201,17 @@ impl Probe {
         Ok(rows)
     }
 
-    fn manifest(&self) -> Result<Manifest, ManifestError> {
+    fn manifest(&self, core_instances: usize) -> Result<Manifest, ManifestError> {
+        let limits = Limits { core_instances, ..self.limits.clone() };
         let limits: String =
-            KEYS.iter().map(|key| format!("{} = {}\n", key.name, (key.value)(&self.limits))).collect();
+            KEYS.iter().map(|key| format!("{} = {}\n", key.name, (key.value)(&limits))).collect();
         let hosts = json!(self.gaps.hosts());
         let http = format!("[[capability]]\nname = \"http\"\nscope = {{ hosts = {hosts} }}\n");
         Manifest::parse(&format!("{MANIFEST}{http}[limits]\n{limits}"))
     }
 
-    async fn load(&self, engine: &PluginEngine) -> Result<LoadedPlugin, ProbeError> {
-        let manifest = self.manifest()?;
+    async fn load(&self, engine: &PluginEngine, core_instances: usize) -> Result<LoadedPlugin, ProbeError> {
+        let manifest = self.manifest(core_instances)?;
         let inspection = inspect(COMPONENT, &manifest, &Docs::default())?;
         let spec = PluginSpec {
             digest: inspection.digest,
@@ -230,6 +240,8 @@ name = "endpoint"
 /// A loaded probe with its folders.
 struct Stage {
     plugin: LoadedPlugin,
+    /// The same component where it may make fewer core instances than it does.
+    crowded: LoadedPlugin,
     folders: Folders,
     limits: Limits,
     keeps_read_only: bool,
@@ -321,6 +333,17 @@ impl Stage {
             Ok(_) => (Outcome::Allowed, "nothing stopped it".to_owned()),
         };
         Row::new("ignored-cancel", begin, outcome, by)
+    }
+
+    /// A component that makes more core instances than it may.
+    async fn instances(&self) -> Row {
+        let begin = Instant::now();
+        let (outcome, by) = match self.crowded.call(self.invocation("environment", json!({}))).await {
+            Err(error @ CallError::Instances { .. }) => (Outcome::Blocked, error.code().to_owned()),
+            Err(error) => (Outcome::Allowed, format!("ended with {}", error.code())),
+            Ok(_) => (Outcome::Allowed, "nothing stopped it".to_owned()),
+        };
+        Row::new("core-instances", begin, outcome, by)
     }
 
     /// More calls than the plugin may have at once.

@@ -2,12 +2,12 @@
 //!
 //! Only plugins with the optional export `pulse` are asked; while there is none, nothing wakes.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use berth_core::Core;
 use berth_core::messages::NewMessage;
+use berth_core::port::store::StoreError;
 use berth_core::threads::NewThread;
 use berth_model::message::Role;
 use berth_model::{JsonMap, PluginId, Timestamp, WorkspaceId};
@@ -36,14 +36,12 @@ struct Rounds {
     host: Arc<PluginHost>,
     alarm: Arc<dyn Alarm>,
     core: Core,
-    /// When each plugin was asked last and answered.
-    asked: HashMap<PluginId, Timestamp>,
 }
 
 impl Pulses {
     pub fn start(host: Arc<PluginHost>, alarm: Arc<dyn Alarm>, core: Core) -> Self {
         let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
-        let rounds = Rounds { host, alarm, core, asked: HashMap::new() };
+        let rounds = Rounds { host, alarm, core };
         tasks.spawn(rounds.run(stop.clone()));
         tasks.close();
         Self { tasks, stop }
@@ -85,12 +83,15 @@ impl Rounds {
     }
 
     async fn round(&mut self) {
-        let wanted = self.host.with_pulse();
-        self.asked.retain(|id, _| wanted.iter().any(|(known, _)| known == id));
-        for (id, loaded) in wanted {
+        for (id, loaded) in self.host.with_pulse() {
             let now = self.alarm.now();
-            // What was before the start of the host is nobody's knowledge.
-            let since = self.asked.get(&id).map_or(0, |at| millis(*at));
+            let since = match self.asked(&id).await {
+                Ok(asked) => asked.map_or(0, millis),
+                Err(error) => {
+                    tracing::warn!(plugin.id = %id, %error, "when a plugin was asked last cannot be read");
+                    continue;
+                }
+            };
             match self.host.pulse_of(&loaded, since).await {
                 Ok(None) => {}
                 Ok(Some(sentence)) => {
@@ -104,8 +105,21 @@ impl Rounds {
                     continue;
                 }
             }
-            self.asked.insert(id, now);
+            if let Err(error) = self.answered(&id, now).await {
+                tracing::warn!(plugin.id = %id, %error, "when a plugin was asked last cannot be stored");
+            }
         }
+    }
+
+    /// When a plugin was asked last and answered, in this life of the host or another.
+    async fn asked(&self, id: &PluginId) -> Result<Option<Timestamp>, StoreError> {
+        self.host.parts().store.read().await?.last_pulse(id).await
+    }
+
+    async fn answered(&self, id: &PluginId, at: Timestamp) -> Result<(), StoreError> {
+        let mut tx = self.host.parts().store.write().await?;
+        tx.set_last_pulse(id, at).await?;
+        tx.commit().await
     }
 
     async fn tell(&self, id: &PluginId, sentence: &str) -> Result<(), berth_core::CoreError> {

@@ -446,3 +446,21 @@ async fn an_answer_that_comes_while_the_channel_is_away_is_heard_later() {
     world.host.enable(&id).await.unwrap();
     world.until_brought_in(&format!("answered {} true go ahead", question.id)).await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_channel_whose_manifest_alone_changed_goes_on_with_the_new_one() {
+    let world = World::with_channel().await;
+    let hint = async || world.told(json!({ "do": "ask-and-tell" })).await["details"].to_string();
+    assert!(hint().await.contains("berth plugin grant channel endpoint"));
+
+    let less = "[plugin]\nid = \"channel\"\nversion = \"0.2.0\"\nkind = \"channel\"\n\
+                [[capability]]\nname = \"channel\"\nreason = \"it is one\"\n\
+                [[capability]]\nname = \"websocket\"\nscope = { hosts = [\"wss://chat.example\"] }\n\
+                [[capability]]\nname = \"approval\"\n\
+                [[capability]]\nname = \"endpoint\"\nscope = { tools = [\"rpi.gate\"] }\n";
+    world.try_manifest(less.to_owned(), 1).await.unwrap();
+
+    world
+        .until("the new one counts", async || hint().await.contains("its manifest does not ask for it"))
+        .await;
+}

@@ -191,6 +191,25 @@ async fn the_owner_is_told_what_a_plugin_finds_notable_and_nothing_when_all_is_q
     world.until("nothing wakes any more", async || !world.sleeps_within(Duration::from_secs(900))).await;
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_restart_asks_what_is_new_since_the_last_time_before_it() {
+    let world = World::start().await;
+    world.install("channel").await;
+    world.grant("channel", "endpoint", json!({ "tools": ["rpi.pulse"] })).await;
+    world.until_asleep_for(pulse::EVERY).await;
+    world.clock.advance(pulse::EVERY);
+    world.until_asleep_for(pulse::EVERY).await;
+
+    let world = world.restart().await;
+    world.endpoint_says("rpi.pulse", json!({ "notable": "news" }));
+    world.until_asleep_for(pulse::EVERY).await;
+    world.clock.advance(pulse::EVERY);
+    world.until_asleep_for(pulse::EVERY).await;
+
+    let first_round = 1_777_593_600_000_u64 + 900_000;
+    assert_eq!(world.notices().await, [format!("channel: news since {first_round}")]);
+}
+
 #[tokio::test]
 async fn a_plugin_is_told_of_its_cancelled_call_with_the_grants_of_that_call() {
     let berth = Harness::start().await;

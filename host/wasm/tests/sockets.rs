@@ -229,3 +229,26 @@ async fn the_limits_of_a_grant_bound_sockets_and_frames() {
     assert_eq!(peer.hears.recv().await.unwrap(), "close 1009");
     world.until_brought_in("closed feed 1009 a frame was longer than its limit").await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_wished_socket_counts_among_those_of_the_grant_and_one_too_many_is_told_once() {
+    let world = World::start().await;
+    world.install("channel").await;
+    let feed = json!({ "hosts": ["wss://chat.example"] });
+    world.grant_within("channel", "websocket", feed, json!({ "concurrent": 1 })).await;
+    world.endpoint_says("rpi.sockets", json!(["wss://chat.example/first", "wss://chat.example/second"]));
+    world.grant("channel", "endpoint", json!({ "tools": ["rpi.sockets"] })).await;
+    world.grant("channel", "channel", json!({})).await;
+
+    let peer = world.network.peer().await;
+    assert_eq!(peer.url, "wss://chat.example/first");
+    let told = "closed socket-1 1008 the channel has at most 1 sockets";
+    world.until_brought_in(told).await;
+
+    // Another change of grants says nothing new.
+    world.grant("channel", "approval", json!({})).await;
+    peer.says("still here").await;
+    world.until_brought_in("frame still here").await;
+    assert!(!world.network.has_peer());
+    assert_eq!(world.brought_in().await.iter().filter(|text| *text == told).count(), 1);
+}

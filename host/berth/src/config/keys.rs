@@ -92,6 +92,12 @@ pub const KEYS: &[Key] = &[
         value: |config| json!(config.runs.max_wall_seconds),
     },
     Key {
+        name: "runs.locale",
+        variable: None,
+        about: "the language of the people who wait, such as de-CH, where neither a request nor a thread says it",
+        value: |config| json!(config.runs.locale),
+    },
+    Key {
         name: "plugins.pooling",
         variable: Some("BERTH_PLUGINS_POOLING"),
         about: "false takes memory for each call from the system instead of a pool",
@@ -168,6 +174,18 @@ pub const KEYS: &[Key] = &[
         variable: None,
         about: "the largest value that a plugin may keep, in bytes",
         value: |config| json!(config.plugins.keyvalue_max_value_bytes),
+    },
+    Key {
+        name: "plugins.folder_max_bytes",
+        variable: None,
+        about: "bytes that a folder which a plugin writes to may hold in all; no bound when absent",
+        value: |config| json!(config.plugins.folder_max_bytes),
+    },
+    Key {
+        name: "plugins.folder_max_files",
+        variable: None,
+        about: "files, folders and links that it may hold; no bound when absent",
+        value: |config| json!(config.plugins.folder_max_files),
     },
     Key {
         name: "secrets.key_file",

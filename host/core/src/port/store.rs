@@ -419,4 +419,7 @@ pub trait PluginRepo {
     async fn list_plugins(&mut self) -> Result<Vec<Plugin>, StoreError>;
     /// True when there was one. Grants stay.
     async fn remove_plugin(&mut self, id: &PluginId) -> Result<bool, StoreError>;
+    /// When the plugin was last asked what is new, and answered.
+    async fn last_pulse(&mut self, id: &PluginId) -> Result<Option<Timestamp>, StoreError>;
+    async fn set_last_pulse(&mut self, id: &PluginId, at: Timestamp) -> Result<(), StoreError>;
 }

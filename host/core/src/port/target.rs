@@ -75,6 +75,10 @@ pub struct ToolCall {
     pub timeout: Duration,
     /// The same for every attempt at the same call.
     pub idempotency_key: String,
+    /// The language of who waits, such as `de-CH`; may be empty.
+    pub locale: String,
+    /// Whether nothing is to be changed.
+    pub dry_run: bool,
     pub cancel: CancellationToken,
     pub progress: Arc<dyn Progress>,
 }

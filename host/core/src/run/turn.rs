@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use berth_model::event::{EventType, NewEvent};
+use berth_model::message::Role;
 use berth_model::run::{Run, RunFailure};
 use berth_model::tool::{Parallel, Risk, ToolFailure, ToolSpec};
 use futures::StreamExt;
@@ -18,7 +19,7 @@ use crate::port::model::{
     ChatMessage, FinishReason, ModelError, ModelEvent, ModelRequest, ToolCallRequest, Usage,
 };
 use crate::threads::workspace;
-use crate::{Core, CoreError};
+use crate::{Core, CoreError, locale};
 
 /// Carries `run` to its end; an error means that the store would not have it.
 pub(super) async fn run(
@@ -135,13 +136,24 @@ async fn begin(
     core: &Core,
     run: &Mutex<Run>,
 ) -> Result<(Vec<ChatMessage>, crate::port::model::ModelOptions, Vec<ToolSpec>), CoreError> {
-    let run = run.lock().await;
+    let mut run = run.lock().await;
     let mut tx = core.0.store.read().await?;
     let place = workspace(&mut *tx, &run.workspace).await?;
     let said = match run.thread {
         Some(thread) => prompt::said(&mut *tx, thread, &run, core.0.config.history_messages).await?,
         None => Vec::new(),
     };
+    if locale::of(&run.metadata).is_none()
+        && let Some(thread) = run.thread
+    {
+        let asked = said.iter().rev().find(|message| message.role == Role::User);
+        let known = asked.and_then(|message| locale::of(&message.metadata));
+        let known = match known {
+            Some(known) => Some(known),
+            None => tx.lookup_thread(thread).await?.and_then(|thread| locale::of(&thread.metadata)),
+        };
+        run.metadata.extend(known.map(|known| (locale::KEY.to_owned(), json!(known))));
+    }
     let catalogue = core.catalogue(&mut *tx, &place).await?;
     let config = &core.0.config;
     let mut messages = prompt::messages(&config.system_prompt, &place, &run, &said, config.history_messages);
@@ -369,6 +381,8 @@ async fn ask_of(
         kind: "tool_call".to_owned(),
         title: String::new(),
         timeout: None,
+        locale: locale::of(&run.metadata),
+        dry_run: false,
         cancel: cancel.child_token(),
         listener: None,
     })

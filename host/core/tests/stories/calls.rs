@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use berth_core::CoreConfig;
+use berth_core::messages::NewMessage;
 use berth_core::operations::Ask;
 use berth_core::port::model::ChatMessage;
 use berth_model::approval::ApprovalStatus;
@@ -201,6 +202,22 @@ async fn a_host_that_stops_does_not_wait_for_a_direct_call_that_hangs() {
 
         let finished = call.await.unwrap().unwrap();
         assert_eq!(finished.outcome.unwrap_err().code, "tool_call_cancelled");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_tool_hears_the_language_of_the_message_that_it_is_called_for() {
+    on_each(async |berth| {
+        for tag in [json!("de-CH"), json!("no tag")] {
+            berth.model.round(vec![Piece::Call("notes_read", json!({}))]);
+            let mut message = NewMessage::of_user(berth.thread().await, "go");
+            message.metadata.insert("locale".to_owned(), tag);
+            let run = berth.core.post_message(message).await.unwrap().run.unwrap();
+            berth.until_end(run).await;
+        }
+
+        assert_eq!(*berth.plugins.locales.lock().unwrap(), ["de-CH", ""]);
     })
     .await;
 }

@@ -83,7 +83,7 @@ fn capability(endpoint: &EndpointId, tool: &'static str) -> Capability {
         description: "does it".to_owned(),
         input_schema: json!({ "type": "object", "properties": { "n": { "type": "integer" } } }),
         output_schema: json!({ "type": "object" }),
-        risk_word: "read".to_owned(),
+        risk_word: if tool == "edge.paint" { "write" } else { "read" }.to_owned(),
         requires_confirmation: tool == "edge.risky",
         enabled: true,
         constraints: JsonMap::new(),

@@ -198,6 +198,7 @@ impl Model for Script {
 /// A plugin with tools of each kind, and the calls that it was given.
 pub struct Notes {
     pub calls: Mutex<Vec<(String, Value)>>,
+    pub locales: Mutex<Vec<String>>,
     /// Two reads with `meet` wait for each other.
     meeting: Barrier,
     pub core: Mutex<Option<Core>>,
@@ -245,6 +246,7 @@ impl Default for Notes {
     fn default() -> Self {
         Self {
             calls: Mutex::default(),
+            locales: Mutex::default(),
             meeting: Barrier::new(2),
             core: Mutex::default(),
             asked: Notify::new(),
@@ -268,6 +270,7 @@ impl PluginTarget for Notes {
     }
 
     async fn call(&self, _plugin: &PluginId, call: ToolCall) -> Result<ToolOutcome, ToolFailure> {
+        self.locales.lock().unwrap().push(call.locale.clone());
         self.calls.lock().unwrap().push((call.key.to_string(), call.arguments.clone()));
         if call.arguments["wants"].is_string()
             && let Some(denied) = self.wants(&call).await?

@@ -352,3 +352,23 @@ async fn a1_a_second_start_changes_nothing_and_undoes_no_edit() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn an_endpoint_knows_no_dry_run_and_is_not_asked_for_one_that_changes_something() {
+    on_each(async |berth| {
+        joins(&berth, "edge.one", &["home-lab"], &["edge.echo", "edge.paint"]).await;
+        let dry = async |tool: &str| {
+            let ask = Ask::of_owner(tool, json!({ "n": 1 }), WorkspaceId::fixed("home-lab"));
+            berth.core.operate(Ask { dry_run: true, ..ask }).await
+        };
+
+        let refused = dry("edge.paint").await.unwrap_err();
+        let read = dry("edge.echo").await.unwrap();
+
+        assert_eq!(refused.code(), "dry_run_unsupported");
+        assert!(read.outcome.is_ok(), "to read changes nothing");
+        assert_eq!(read.operation.routing["dry_run"], true);
+        assert_eq!(berth.devices.calls.lock().unwrap().len(), 1);
+    })
+    .await;
+}

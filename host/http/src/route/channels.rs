@@ -18,7 +18,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::text;
-use crate::channels::{HookAnswer, HookError, HookRequest};
+use crate::channels::{HookAnswer, HookError, HookRequest, PollView};
 use crate::error::{Answer, ApiError};
 use crate::extract::{Id, read_body};
 use crate::layer::envelope::{self, Written};
@@ -172,6 +172,20 @@ struct ChannelBody {
     residents: usize,
     /// Events in its mailbox.
     waiting: usize,
+    /// Requests that the host makes again and again for it.
+    polls: Vec<PollBody>,
+}
+
+/// A request that the host makes again and again.
+#[derive(Debug, Serialize, ToSchema)]
+struct PollBody {
+    name: String,
+    /// Failures since the last answer that was taken.
+    failures: u32,
+    /// What went wrong last; empty when nothing did.
+    error: String,
+    /// Empty before the first time.
+    asked_at: String,
 }
 
 /// A web address.
@@ -201,6 +215,13 @@ struct EventBody {
     available_at: String,
     created_at: String,
     updated_at: String,
+}
+
+impl PollBody {
+    fn new(poll: PollView) -> Self {
+        let asked_at = text(poll.asked_at.as_ref());
+        Self { name: poll.name, failures: poll.failures, error: poll.error, asked_at }
+    }
 }
 
 impl EventBody {
@@ -233,6 +254,7 @@ async fn show(State(state): State<HttpState>, Id(plugin): Id<PluginId>) -> Answe
         hooks: view.hooks.into_iter().map(|(name, path)| HookBody { name, path }).collect(),
         residents: view.residents,
         waiting: view.waiting,
+        polls: view.polls.into_iter().map(PollBody::new).collect(),
     }))
 }
 

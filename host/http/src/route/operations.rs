@@ -131,6 +131,11 @@ struct NewOperationBody {
     arguments: Option<JsonMap>,
     /// Whether the owner has agreed to this very call; without it a tool that wants a confirmation is refused.
     confirmed: Option<bool>,
+    /// Whether to tell what would be done, and do nothing: the plugin is told, and every use that changes something is
+    /// denied. Core and endpoints refuse it for what has effects.
+    dry_run: Option<bool>,
+    /// The language of who waits, such as `de-CH`; that of the thread or of the host when absent.
+    locale: Option<String>,
 }
 
 /// Words of a target that leave the choice to the router.
@@ -142,9 +147,10 @@ const ANY_TARGET: [&str; 4] = ["endpoint", "workspace_any_endpoint", "prefer_end
     responses((status = 200, body = OperationView)),
 )]
 async fn create(State(state): State<HttpState>, Body(body): Body<NewOperationBody>) -> Answer<OperationView> {
-    let ask = read(body)?;
+    let mut ask = read(body)?;
     if let Some(thread) = ask.thread {
-        state.core().check_thread(thread).await?;
+        let locale = state.core().check_thread(thread).await?;
+        ask.locale = ask.locale.or(locale);
     }
     let finished = state.core().operate(ask).await?;
     Ok(Json(ended(finished)?))
@@ -181,9 +187,18 @@ fn read(body: NewOperationBody) -> Result<Ask, ApiError> {
     ask.origin = origin;
     ask.target = target;
     ask.title = filled(body.title).unwrap_or_default().chars().take(255).collect();
+    ask.dry_run = body.dry_run.unwrap_or(false);
+    ask.locale = locale(body.locale)?;
     ask.kind = kind.chars().take(64).collect();
     ask.consent = if body.confirmed.unwrap_or(false) { Consent::Given } else { Consent::Missing };
     Ok(ask)
+}
+
+/// The language that a request names.
+pub(crate) fn locale(named: Option<String>) -> Result<Option<String>, ApiError> {
+    let Some(named) = filled(named) else { return Ok(None) };
+    let known = berth_core::locale::read(&named);
+    known.map(Some).ok_or_else(|| ApiError::invalid("locale", "must be a tag such as de-CH"))
 }
 
 /// One operation.

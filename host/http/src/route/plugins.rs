@@ -15,7 +15,7 @@ use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouterExt};
 use utoipa_axum::routes;
 
 use super::grants::GrantView;
-use super::operations::ended;
+use super::operations::{ended, locale};
 use super::usage::UsageView;
 use crate::admin::{PluginView, Wish};
 use crate::config::BodyLimits;
@@ -258,6 +258,10 @@ struct CallBody {
     arguments: Option<JsonMap>,
     /// `personal` by default.
     workspace_id: Option<String>,
+    /// Whether to tell what would be done, and do nothing.
+    dry_run: Option<bool>,
+    /// The language of who waits, such as `de-CH`; that of the host when absent.
+    locale: Option<String>,
 }
 
 /// A finished call.
@@ -282,6 +286,8 @@ struct CallAnswer {
 async fn call(State(state): State<HttpState>, Body(body): Body<CallBody>) -> Answer<CallAnswer> {
     let place: WorkspaceId = id(filled(body.workspace_id).as_deref().unwrap_or("personal"))?;
     let mut ask = Ask::of_owner(body.tool, Value::Object(body.arguments.unwrap_or_default()), place);
+    ask.dry_run = body.dry_run.unwrap_or(false);
+    ask.locale = locale(body.locale)?;
     let cancel = CancellationToken::new();
     ask.cancel = cancel.clone();
     let _gone = cancel.drop_guard();

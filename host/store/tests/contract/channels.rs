@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use berth_model::channel::{
-    Channel, ChannelEvent, ChannelEventStatus, ChannelTimer, DeliveryPart, PartStatus,
+    Channel, ChannelEvent, ChannelEventStatus, ChannelTimer, DeliveryPart, PartStatus, PollState,
 };
 use berth_model::delivery::{Delivery, DeliveryStatus};
 use berth_model::{AddressId, DeliveryId, EndpointId, PluginId, Timestamp, WorkspaceId};
@@ -87,6 +87,26 @@ pub async fn what_is_kept_for_a_channel_reads_back_as_it_was_written(fixture: &F
     assert_eq!(tx.channel_timers(&row.plugin).await.unwrap(), [timer.clone()]);
     tx.remove_channel_timer(&row.plugin, &timer.name).await.unwrap();
     assert_eq!(tx.channel_timers(&row.plugin).await.unwrap(), []);
+
+    assert_eq!(tx.channel_poll(&row.plugin, "updates").await.unwrap(), None);
+    let mut poll = PollState {
+        request: "r1".to_owned(),
+        cursor: None,
+        etag: "\"v1\"".to_owned(),
+        modified: String::new(),
+        seen: "s1".to_owned(),
+        told: 1,
+    };
+    tx.upsert_channel_poll(&row.plugin, "updates", &poll, at(1)).await.unwrap();
+    poll.cursor = Some("7".to_owned());
+    poll.told = 2;
+    tx.upsert_channel_poll(&row.plugin, "updates", &poll, at(2)).await.unwrap();
+    assert_eq!(tx.channel_poll(&row.plugin, "updates").await.unwrap(), Some(poll));
+    assert_eq!(tx.last_pulse(&row.plugin).await.unwrap(), None);
+    for second in [3, 4] {
+        tx.set_last_pulse(&row.plugin, at(second)).await.unwrap();
+        assert_eq!(tx.last_pulse(&row.plugin).await.unwrap(), Some(at(second)));
+    }
 
     let sent = delivery("channel.feishu", DeliveryStatus::Sending, None, 1);
     tx.insert_delivery(&sent).await.unwrap();

@@ -17,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 use super::alarm::Alarm;
 use super::changes::Typing;
 use super::hooks::{self, Access, Turnstile};
+use super::polls::PollTable;
 use super::sockets::{Allowed, SocketTable};
 use super::supervisor::{Supervisor, Verdict};
 use super::wire::SocketDialer;
@@ -65,6 +66,7 @@ pub(super) struct Binding {
     /// Rung when there may be something to send.
     pub ring: Notify,
     pub sockets: Arc<SocketTable>,
+    pub polls: Arc<PollTable>,
     pub turnstile: Turnstile,
     pub grants: Arc<Grants>,
     pub supervisor: Mutex<Supervisor>,
@@ -126,6 +128,11 @@ impl Allowed for Grants {
         websocket::frame_bytes(&limit)
     }
 
+    fn most(&self, url: &str) -> usize {
+        let limit = self.view().limit(Capability::Websocket, |scope| self.dialer.covers(scope, url));
+        limit.get("concurrent").and_then(|most| usize::try_from(most).ok()).unwrap_or(usize::MAX)
+    }
+
     fn scopes(&self, url: &str) -> Vec<Value> {
         let view = self.view();
         let covers = |scope: &Value| self.dialer.covers(scope, url);
@@ -148,12 +155,13 @@ pub(super) struct Parts {
     pub settings: Settings,
     pub stop: CancellationToken,
     pub sockets: Arc<SocketTable>,
+    pub polls: Arc<PollTable>,
     pub grants: Arc<Grants>,
 }
 
 impl Binding {
     pub fn new(parts: Parts) -> Arc<Self> {
-        let Parts { plugin, endpoint, core, alarm, settings, stop, sockets, grants } = parts;
+        let Parts { plugin, endpoint, core, alarm, settings, stop, sockets, polls, grants } = parts;
         Arc::new(Self {
             turnstile: Turnstile::new(alarm.now()),
             typing: Typing::default(),
@@ -169,6 +177,7 @@ impl Binding {
             wake: Notify::new(),
             ring: Notify::new(),
             sockets,
+            polls,
             grants,
             supervisor: Mutex::default(),
             living: Arc::default(),
@@ -370,9 +379,17 @@ impl Binding {
             let description = self.state().description;
             self.set(State { row: Some(row), description, wishes: wishes.clone() });
         }
-        self.sockets.wish(&wishes.sockets);
+        self.keep_open();
         self.wake.notify_one();
         Ok(())
+    }
+
+    /// Brings sockets and polls in line with the wishes and the grants.
+    pub fn keep_open(&self) {
+        let wishes = self.wishes();
+        self.sockets.recheck();
+        self.sockets.wish(&wishes.sockets);
+        self.polls.wish(&wishes.polls);
     }
 
     async fn keep_timers(&self, tx: &mut dyn Tx, wishes: &Wishes) -> Result<(), StoreError> {

@@ -24,6 +24,7 @@ pub enum Happening {
     SocketWanted {
         name: String,
     },
+    PollAnswered(PollAnswer),
     ApprovalAnswered {
         pending_id: String,
         approved: bool,
@@ -41,6 +42,18 @@ pub struct SocketState {
     pub code: u16,
     pub reason: String,
     pub reconnects: bool,
+}
+
+/// What a poll was answered.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PollAnswer {
+    pub name: String,
+    pub status: u16,
+    pub headers: Vec<(String, String)>,
+    #[serde(with = "base64_bytes")]
+    pub body: Vec<u8>,
+    /// The cursor that it was asked with.
+    pub cursor: String,
 }
 
 /// A request to a web address.
@@ -63,6 +76,7 @@ impl Happening {
             Self::SocketOpened(_) => "socket_opened",
             Self::SocketClosed(_) => "socket_closed",
             Self::SocketWanted { .. } => "socket_wanted",
+            Self::PollAnswered(_) => "poll_answered",
             Self::ApprovalAnswered { .. } => "approval_answered",
             Self::Webhook(_) => "webhook",
         }
@@ -78,6 +92,7 @@ impl Happening {
             Self::SocketOpened(state) => wit::Occurrence::SocketOpened(state.into()),
             Self::SocketClosed(state) => wit::Occurrence::SocketClosed(state.into()),
             Self::SocketWanted { name } => wit::Occurrence::SocketWanted(name),
+            Self::PollAnswered(answer) => wit::Occurrence::PollAnswered(answer.into()),
             Self::ApprovalAnswered { pending_id, approved, reason } => {
                 wit::Occurrence::ApprovalAnswered(wit::ApprovalAnswer { pending_id, approved, reason })
             }
@@ -113,12 +128,19 @@ impl From<SocketState> for wit::SocketState {
     }
 }
 
+impl From<PollAnswer> for wit::PollAnswer {
+    fn from(answer: PollAnswer) -> Self {
+        let PollAnswer { name, status, headers, body, cursor } = answer;
+        Self { name, status, headers, body, cursor, meta: Vec::new() }
+    }
+}
+
 /// Milliseconds of the Unix epoch.
 pub(crate) fn millis(at: Timestamp) -> u64 {
     u64::try_from(at.as_micros() / 1000).unwrap_or(0)
 }
 
-mod base64_bytes {
+pub(super) mod base64_bytes {
     use base64::Engine as _;
     use base64::engine::general_purpose::STANDARD as BASE64;
     use serde::{Deserialize, Deserializer, Serializer};
@@ -153,6 +175,13 @@ mod tests {
             headers: vec![("x-a".to_owned(), "1".to_owned())],
             body: vec![0, 255],
         };
+        let answer = PollAnswer {
+            name: "p".to_owned(),
+            status: 200,
+            headers: Vec::new(),
+            body: vec![0, 255],
+            cursor: "7".to_owned(),
+        };
         let (name, reason) = ("n".to_owned(), String::new());
         for happening in [
             Happening::Timer { name: name.clone() },
@@ -160,6 +189,7 @@ mod tests {
             Happening::SocketOpened(state.clone()),
             Happening::SocketClosed(state),
             Happening::SocketWanted { name: name.clone() },
+            Happening::PollAnswered(answer),
             Happening::ApprovalAnswered { pending_id: name, approved: true, reason },
             Happening::Webhook(call),
         ] {

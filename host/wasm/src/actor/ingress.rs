@@ -179,7 +179,7 @@ impl Ingress {
         registered.map_err(|error| CallError::Host { message: error.to_string() })?;
         binding.ring.notify_one();
         if recalled {
-            binding.sockets.wish(&binding.wishes().sockets);
+            binding.keep_open();
             return Ok(());
         }
         self.lane.ready().await
@@ -237,10 +237,12 @@ impl Ingress {
 
     async fn mail(&mut self, mail: Mail) {
         match mail {
-            Mail::Happened { id, at, happening } => {
+            Mail::Happened { id, at, happening, settled } => {
                 let handing =
                     Handing { id, at, happening, attempts: 0, timer: None, stored: false, was_asked: false };
-                self.hand(handing).await;
+                let is_done = self.hand(handing).await;
+                // Who waited for it may be gone.
+                let _gone = settled.map(|settled| settled.send(is_done));
             }
             // Who waits no longer asks again.
             Mail::Asked { reply, .. } if reply.is_closed() => {}
@@ -253,8 +255,8 @@ impl Ingress {
         }
     }
 
-    /// Hands an event over until something has become of it, and stores what.
-    async fn hand(&mut self, mut handing: Handing) {
+    /// Hands an event over until something has become of it, and stores what; true when the guest has dealt with it.
+    async fn hand(&mut self, mut handing: Handing) -> bool {
         let mut traps = 0;
         self.lane.about(&handing.id);
         let settled = loop {
@@ -288,7 +290,9 @@ impl Ingress {
             }
         };
         handing.was_asked |= self.lane.was_asked();
+        let is_done = matches!(settled, Settled::Done);
         self.persist(handing, settled).await;
+        is_done
     }
 
     /// What becomes of an event that the guest has refused.

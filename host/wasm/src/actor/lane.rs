@@ -103,7 +103,7 @@ impl Lane {
     /// The instance that is there, or a new one that has been started.
     async fn started(&mut self) -> Result<Held, CallError> {
         if let Some(held) = &self.held {
-            if held.resident.digest() != self.binding.loaded().digest() {
+            if !held.resident.is_of(&self.binding.loaded()) {
                 self.stop("another version takes its place").await;
             } else if !held.resident.has_folders(&files::folders(&self.binding.grants.view(), &[])) {
                 self.held = None;
@@ -196,7 +196,7 @@ impl Lane {
             session: None,
             workspace: self.binding.workspace.clone(),
             actor: self.binding.actor(),
-            locale: String::new(),
+            locale: self.binding.core.locale().to_owned(),
             dry_run: false,
             idempotency_key: self.about.clone().unwrap_or_else(|| call.to_string()),
             meta: Vec::new(),

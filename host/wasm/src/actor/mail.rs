@@ -16,6 +16,8 @@ pub(super) enum Mail {
         id: String,
         at: Timestamp,
         happening: Happening,
+        /// Whoever wants to hear that it is settled: whether the guest has dealt with it, else it is laid aside.
+        settled: Option<oneshot::Sender<bool>>,
     },
     /// Somebody waits for the answer.
     Asked {
@@ -28,6 +30,6 @@ pub(super) enum Mail {
 
 impl Mail {
     pub fn happened(ids: &dyn Ids, at: Timestamp, happening: Happening) -> Self {
-        Self::Happened { id: format!("cev_{}", ids.uuid().simple()), at, happening }
+        Self::Happened { id: format!("cev_{}", ids.uuid().simple()), at, happening, settled: None }
     }
 }

@@ -48,6 +48,9 @@ pub(super) trait Allowed: Send + Sync {
 
     /// The longest frame that may come from it, in bytes.
     fn frame_bytes(&self, url: &str) -> usize;
+
+    /// How many sockets there may be for one to it.
+    fn most(&self, url: &str) -> usize;
 }
 
 /// The sockets of one channel.
@@ -56,6 +59,8 @@ pub(super) struct SocketTable {
     open: Mutex<HashMap<u64, Entry>>,
     /// Wished sockets whose address the channel is asked for.
     asked: Mutex<HashSet<String>>,
+    /// Wished sockets that are one too many; the channel was told.
+    refused: Mutex<HashSet<String>>,
     last: AtomicU64,
 }
 
@@ -85,7 +90,13 @@ struct End {
 
 impl SocketTable {
     pub fn new(parts: Parts) -> Arc<Self> {
-        Arc::new(Self { parts, open: Mutex::default(), asked: Mutex::default(), last: AtomicU64::new(0) })
+        Arc::new(Self {
+            parts,
+            open: Mutex::default(),
+            asked: Mutex::default(),
+            refused: Mutex::default(),
+            last: AtomicU64::new(0),
+        })
     }
 
     /// Brings the sockets in line with the wishes: opens what is new and asks for addresses that are not known.
@@ -111,11 +122,39 @@ impl SocketTable {
                         tracing::warn!(socket = wish.name, %refused, "a wished socket cannot be opened");
                         continue;
                     }
+                    if known.is_none() && self.is_one_too_many(&request) {
+                        continue;
+                    }
                     self.spawn(request);
                 }
                 (None, _) => self.want(&wish.name, Duration::ZERO),
             }
         }
+    }
+
+    /// Whether the limit of the grant keeps a wished socket closed; then the channel is told, once.
+    fn is_one_too_many(&self, request: &ConnectRequest) -> bool {
+        let most = self.parts.allowed.most(&request.url).min(wishes::MAX_SOCKETS);
+        let mut refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.open().len() < most {
+            refused.remove(&request.name);
+            return false;
+        }
+        if refused.insert(request.name.clone()) {
+            tracing::warn!(socket = request.name, most, "a wished socket is one too many");
+            let (parts, name) = (self.parts.clone(), request.name.clone());
+            let reason = format!("the channel has at most {most} sockets");
+            let state = SocketState { socket: 0, name, code: POLICY, reason, reconnects: false };
+            self.parts.tasks.spawn(async move {
+                let mail = Mail::happened(&*parts.ids, parts.alarm.now(), Happening::SocketClosed(state));
+                tokio::select! {
+                    biased;
+                    () = parts.stop.cancelled() => {}
+                    _ = parts.mailbox.send(mail) => {}
+                }
+            });
+        }
+        true
     }
 
     /// Closes what the wishes and grants cover no longer.
@@ -429,7 +468,7 @@ enum Turn {
 
 /// The wait before another attempt: doubled with each failure, and up to a quarter longer, so that many do not come back
 /// at once.
-fn back_off(failures: u32, ids: &dyn Ids) -> Duration {
+pub(super) fn back_off(failures: u32, ids: &dyn Ids) -> Duration {
     let wait = BACK_OFF.saturating_mul(2_u32.saturating_pow(failures.min(16))).min(LONGEST);
     let (_, low) = ids.uuid().as_u64_pair();
     let share = u32::try_from(low % 250).unwrap_or(0);
@@ -437,7 +476,7 @@ fn back_off(failures: u32, ids: &dyn Ids) -> Duration {
 }
 
 /// A reason of somebody else, without what a terminal would take for more.
-fn shown(text: &str) -> String {
+pub(super) fn shown(text: &str) -> String {
     text.chars().filter(|c| !c.is_control()).take(200).collect()
 }
 

@@ -7,6 +7,7 @@ use berth_model::channel::ChannelTimer;
 use berth_model::{PluginId, Timestamp};
 use serde::{Deserialize, Serialize};
 
+use super::polls::wish::Poll;
 use crate::wit::v0_1::channel as wit;
 
 /// Web addresses of one channel.
@@ -15,6 +16,8 @@ pub const MAX_HOOKS: usize = 16;
 pub const MAX_TIMERS: usize = 32;
 /// Sockets of one channel.
 pub const MAX_SOCKETS: usize = 8;
+/// Polls of one channel.
+pub const MAX_POLLS: usize = 8;
 /// Headers that one web address wants to see.
 pub const MAX_HEADERS: usize = 32;
 /// What a start may leave for the next one.
@@ -22,7 +25,7 @@ pub const STATE_BYTES: usize = 64 << 10;
 /// The shortest period of a timer.
 pub const SHORTEST_PERIOD: Duration = Duration::from_secs(1);
 /// Headers that carry a secret of the host or of the way to it; no channel sees them.
-const HIDDEN: [&str; 4] = ["authorization", "cookie", "x-api-key", "proxy-authorization"];
+const HIDDEN: [&str; 5] = ["authorization", "cookie", "set-cookie", "x-api-key", "proxy-authorization"];
 
 /// The wishes of a start.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -30,6 +33,8 @@ pub struct Wishes {
     pub hooks: Vec<Hook>,
     pub timers: Vec<Timer>,
     pub sockets: Vec<Socket>,
+    #[serde(default)]
+    pub polls: Vec<Poll>,
 }
 
 /// A web address.
@@ -74,7 +79,18 @@ pub struct Description {
 #[error("{0}")]
 pub struct BadWish(String);
 
-/// Whether a text may name a web address, a timer or a socket: 1 to 40 characters of `a-z`, `0-9`, `-` and `_`.
+impl BadWish {
+    pub(super) fn new(message: String) -> Self {
+        Self(message)
+    }
+}
+
+/// The first of these headers, in lower case, that no channel sees.
+pub(super) fn hidden(headers: &[String]) -> Option<&str> {
+    headers.iter().map(String::as_str).find(|header| HIDDEN.contains(header))
+}
+
+/// Whether a text may name a web address, a timer, a poll or a socket: 1 to 40 characters of `a-z`, `0-9`, `-` and `_`.
 pub fn is_name(text: &str) -> bool {
     (1..=40).contains(&text.len())
         && text.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_'))
@@ -88,6 +104,7 @@ impl Wishes {
             ("web addresses", wishes.webhooks.len(), MAX_HOOKS),
             ("timers", wishes.timers.len(), MAX_TIMERS),
             ("sockets", wishes.sockets.len(), MAX_SOCKETS),
+            ("polls", wishes.polls.len(), MAX_POLLS),
         ] {
             if count > most {
                 return bad(format!("it wishes {count} {what}, the most are {most}"));
@@ -98,6 +115,7 @@ impl Wishes {
         }
         unique("web address", wishes.webhooks.iter().map(|hook| hook.name.as_str()))?;
         unique("timer", wishes.timers.iter().map(|timer| timer.name.as_str()))?;
+        unique("poll", wishes.polls.iter().map(|poll| poll.name.as_str()))?;
         unique("socket", wishes.sockets.iter().map(|socket| socket.name.as_str()))?;
         let hooks = wishes.webhooks.into_iter().map(hook).collect::<Result<_, _>>()?;
         let timers = wishes.timers.into_iter().map(timer).collect::<Result<_, _>>()?;
@@ -106,7 +124,8 @@ impl Wishes {
             url: socket.url,
             headers: socket.headers,
         });
-        Ok((Self { hooks, timers, sockets: sockets.collect() }, wishes.state))
+        let polls = wishes.polls.into_iter().map(Poll::of).collect::<Result<_, _>>()?;
+        Ok((Self { hooks, timers, sockets: sockets.collect(), polls }, wishes.state))
     }
 }
 
@@ -138,7 +157,7 @@ fn hook(wish: wit::WebhookWish) -> Result<Hook, BadWish> {
     if headers.len() > MAX_HEADERS {
         return Err(BadWish(format!("the web address `{name}` wants more than {MAX_HEADERS} headers")));
     }
-    if let Some(hidden) = headers.iter().find(|header| HIDDEN.contains(&header.as_str())) {
+    if let Some(hidden) = hidden(&headers) {
         return Err(BadWish(format!("no channel sees the header `{hidden}`")));
     }
     Ok(Hook { name, methods: wish.methods, headers })
@@ -213,7 +232,8 @@ mod tests {
     use super::*;
 
     fn empty() -> wit::Wishes {
-        wit::Wishes { webhooks: vec![], timers: vec![], sockets: vec![], state: vec![], meta: vec![] }
+        let (webhooks, timers, polls, sockets) = Default::default();
+        wit::Wishes { webhooks, timers, polls, sockets, state: vec![], meta: vec![] }
     }
 
     fn hook(name: &str, methods: &[&str], headers: &[&str]) -> wit::WebhookWish {

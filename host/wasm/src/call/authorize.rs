@@ -112,6 +112,11 @@ impl Door<'_> {
         wanted: Value,
         covers: impl Fn(&Value) -> bool + Send,
     ) -> Result<(), CapabilityError> {
+        if self.context.dry_run && (capability.is_write(&wanted) || capability == Capability::Approval) {
+            let message = format!("a dry run changes nothing: `{}` is not used for it", capability.as_str());
+            let facts = serde_json::json!({ "capability": capability.as_str(), "scope": wanted });
+            return Err(CapabilityError::new("dry_run", message).with_details(facts));
+        }
         // A yes of this very use.
         let mut answered: Option<ApprovalId> = None;
         for _ in 0..ATTEMPTS {

@@ -10,7 +10,7 @@ use super::ToolInvocation;
 use super::asking::Asking;
 use super::authorize::Door;
 use crate::capability::Capability;
-use crate::capability::files::{self, Folder};
+use crate::capability::files::{self, Access, Folder};
 use crate::capability::grants::GrantView;
 use crate::error::CallError;
 use crate::plugin::Loaded;
@@ -37,7 +37,10 @@ pub(super) async fn open(plugin: &Loaded, invocation: &ToolInvocation) -> Result
     if !offers.is_empty() {
         let context = Arc::new(invocation.context.clone());
         let wall = invocation.timeout.min(plugin.limits.wall);
-        for offer in offers {
+        for mut offer in offers {
+            if invocation.context.dry_run {
+                offer.for_reading();
+            }
             let mut door = Door {
                 view: &mut view,
                 source: &*invocation.grants,
@@ -65,6 +68,9 @@ pub(super) async fn open(plugin: &Loaded, invocation: &ToolInvocation) -> Result
         }
     }
     let mut folders = files::folders(&view, &agreed);
+    if invocation.context.dry_run {
+        folders.iter_mut().for_each(|folder| folder.access = Access::ReadOnly);
+    }
     folders.retain(|folder| !refused.iter().any(|scope| folder.is_of(scope)));
     Ok(Opening { start, view, folders, agreed, asking })
 }

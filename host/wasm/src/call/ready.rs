@@ -248,6 +248,7 @@ async fn make(plugin: &Arc<Loaded>) -> Option<Place> {
         grants: nothing.clone(),
         source: Arc::new(Fixed(nothing)),
         folders: Vec::new(),
+        quotas: Arc::default(),
         agreed: Vec::new(),
         progress: Arc::new(NoProgress),
         services: Services::none(),

@@ -15,12 +15,13 @@ use super::ToolInvocation;
 use super::asking::Asking;
 use super::extra::{self, Extra};
 use super::meter::{Meter, Metered};
+use super::quotas::FolderQuotas;
 use super::run::{contained, failed, grace, receipt, with_folders};
 use super::state::{Call, PluginState, Shared};
 use crate::capability::context::CallContext;
 use crate::capability::files::{self, Folder};
 use crate::error::CallError;
-use crate::plugin::Loaded;
+use crate::plugin::{Loaded, LoadedPlugin};
 use crate::wit::v0_1::WitError;
 use crate::wit::v0_1::channel::{
     Address, Binding, Delivery, Description, Event, Reach, WebhookRequest, WebhookResponse, Wishes,
@@ -61,6 +62,7 @@ pub(crate) struct Resident {
     instance: Instance,
     shared: Arc<Shared>,
     folders: Vec<Folder>,
+    quotas: Arc<FolderQuotas>,
 }
 
 impl Resident {
@@ -85,11 +87,18 @@ impl Resident {
         let shared = Arc::new(fresh(&plugin, wall, &invocation));
         let wasi =
             if folders.is_empty() { None } else { Some(with_folders(&shared, &folders, &engine.config)?) };
+        let view = invocation.grants.view();
+        let quotas = if folders.is_empty() {
+            Arc::default()
+        } else {
+            FolderQuotas::open(&view, &folders, &engine.config, &engine.folder_counts)
+        };
         let call = Call {
             context: Arc::new(invocation.context),
-            grants: invocation.grants.view(),
+            grants: view,
             source: invocation.grants,
             folders: folders.clone(),
+            quotas: quotas.clone(),
             agreed: Vec::new(),
             progress: invocation.progress,
             services: invocation.services,
@@ -109,12 +118,12 @@ impl Resident {
             }
         };
         let instance = opened.map_err(|error| failed(&error, &plugin, &shared, wall))?;
-        Ok(Self { plugin, store, instance, shared, folders })
+        Ok(Self { plugin, store, instance, shared, folders, quotas })
     }
 
-    /// Lower-case hex SHA-256 of the component.
-    pub fn digest(&self) -> &str {
-        &self.plugin.digest
+    /// Whether the instance is of this very plugin: component, manifest and limits.
+    pub fn is_of(&self, plugin: &LoadedPlugin) -> bool {
+        Arc::ptr_eq(&self.plugin, &plugin.inner)
     }
 
     /// Whether the instance was made with the folders that are granted now.
@@ -155,6 +164,7 @@ impl Resident {
         shared.spending.renew();
         let shared = Arc::new(shared);
         let context: Arc<CallContext> = Arc::new(invocation.context);
+        let ledger = invocation.services.ledger.clone();
         self.store.data_mut().renew(shared.clone(), context.clone());
         self.store.set_epoch_deadline(1);
         self.store.set_hostcall_fuel(self.plugin.limits.hostcall_bytes);
@@ -169,6 +179,7 @@ impl Resident {
                 () = grace(&invocation.cancel) => Err(CallError::Cancelled),
             }
         };
+        self.quotas.finish(&self.plugin.id, &shared.logs, &*ledger, &context).await;
         let (lines, dropped) = shared.logs.finish();
         for line in &lines {
             tracing::debug!(plugin.id = %self.plugin.id, call.id = %context.call, "guest: {}", line.text);

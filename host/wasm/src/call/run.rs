@@ -20,6 +20,7 @@ use super::meter::{Meter, Metered};
 use super::notice::Notice;
 use super::opening::{self, Opening};
 use super::panic;
+use super::quotas::FolderQuotas;
 use super::ready::{self, Mode, Owner, Place};
 use super::state::{self, Call, PluginState, Shared, Stop};
 use super::{CallOutcome, Measured, Receipt, ToolInvocation};
@@ -121,15 +122,22 @@ async fn execute(
     let shared = Arc::new(shared);
     let ledger = invocation.services.ledger.clone();
     let wasi = if folders.is_empty() { None } else { Some(with_folders(&shared, &folders, &engine.config)?) };
+    let quotas = if folders.is_empty() {
+        Arc::default()
+    } else {
+        FolderQuotas::open(&view, &folders, &engine.config, &engine.folder_counts)
+    };
     let call_id = invocation.context.call;
     let mode = if folders.is_empty() { plugin.mode } else { Mode::Fresh };
     let owner = (mode != Mode::Fresh).then(|| Owner::of(&invocation.context, &view));
     let notice = Notice::of(&plugin, &invocation, &work);
+    let context = Arc::new(invocation.context);
     let call = Call {
-        context: Arc::new(invocation.context),
+        context: context.clone(),
         grants: view,
         source: invocation.grants,
         folders,
+        quotas: quotas.clone(),
         agreed,
         progress: invocation.progress,
         services: invocation.services,
@@ -171,6 +179,7 @@ async fn execute(
     if !again.is_empty() {
         ledger.recount(again).await;
     }
+    quotas.finish(&plugin.id, &shared.logs, &*ledger, &context).await;
 
     let is_clean = matches!(ended, Ended::Answered(Ok(_))) && !invocation.cancel.is_cancelled();
     match mode {

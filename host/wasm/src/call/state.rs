@@ -14,6 +14,7 @@ use super::access::Access;
 use super::asking::Asking;
 use super::authorize::Door;
 use super::meter::Meter;
+use super::quotas::FolderQuotas;
 use super::spending::Spending;
 use crate::capability::CapabilityError;
 use crate::capability::context::CallContext;
@@ -118,6 +119,8 @@ pub struct Call {
     pub source: Arc<dyn GrantSource>,
     /// The folders that the store was made with.
     pub folders: Vec<Folder>,
+    /// How much those may hold.
+    pub quotas: Arc<FolderQuotas>,
     /// Scopes of folders that a person agreed to for this call alone.
     pub agreed: Vec<Value>,
     pub progress: Arc<dyn ProgressSink>,
@@ -285,6 +288,11 @@ impl PluginState {
 
     pub fn count_host_call(&self) {
         self.shared.spending.count_host_call();
+    }
+
+    /// How much the folders of the call may hold.
+    pub fn quotas(&self) -> &Arc<FolderQuotas> {
+        &self.call.quotas
     }
 
     /// What the call takes from the machine.

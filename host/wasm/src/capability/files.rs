@@ -42,6 +42,14 @@ impl Folder {
     }
 }
 
+/// Whether the limit of a manifest or grant with this scope bounds the folder.
+pub fn bounds(folder: &Folder, scope: &Value) -> bool {
+    match scope.get("host") {
+        Some(_) => folder.is_of(scope),
+        None => path(scope).is_none_or(|outer| is_within(&folder.guest, outer)),
+    }
+}
+
 /// A folder that a grant would open for a call, when its use is allowed.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Offer {
@@ -52,6 +60,11 @@ pub struct Offer {
 }
 
 impl Offer {
+    /// The folder is only read.
+    pub fn for_reading(&mut self) {
+        self.access = Access::ReadOnly;
+    }
+
     /// What a grant would have to cover.
     pub fn wanted(&self) -> Value {
         let access = if self.access == Access::ReadWrite { "rw" } else { "ro" };

@@ -1,6 +1,7 @@
 //! Bounds of a capability, such as `per_minute`: wished in a manifest, set in a grant, enforced by whoever serves it.
 
 use std::collections::BTreeMap;
+use std::num::NonZeroU64;
 
 use serde_json::Value;
 
@@ -34,6 +35,11 @@ impl Limit {
             bounds.insert(name.clone(), bound.ok_or_else(|| format!("`{name}` must be a number above 0"))?);
         }
         Ok(Self(bounds))
+    }
+
+    /// The bounds of these names, which the caller knows to be right.
+    pub fn of(bounds: impl IntoIterator<Item = (&'static str, NonZeroU64)>) -> Self {
+        Self(bounds.into_iter().map(|(name, bound)| (name.to_owned(), bound.get())).collect())
     }
 
     /// The bound of this name.
@@ -87,7 +93,8 @@ pub fn names(capability: Capability) -> &'static [&'static str] {
         Capability::Websocket => &["concurrent", "per_minute", "max_frame_bytes"],
         Capability::Endpoint => &["per_minute", "timeout_ms"],
         Capability::Secret | Capability::Approval => &["per_minute"],
-        Capability::Files | Capability::Config | Capability::Channel => &[],
+        Capability::Files => &["total_bytes", "total_files"],
+        Capability::Config | Capability::Channel => &[],
     }
 }
 

@@ -175,7 +175,8 @@ async fn the_requests_of_the_guest_reach_what_is_granted_and_nobody_else() {
     let engine = PluginEngine::new(probe.engine.clone()).unwrap();
     let (recorder, outlet) = Recorder::outlet();
     let stage = Stage {
-        plugin: probe.load(&engine).await.unwrap(),
+        plugin: probe.load(&engine, 64).await.unwrap(),
+        crowded: probe.load(&engine, 1).await.unwrap(),
         folders: Folders::make().unwrap(),
         limits: probe.limits.clone(),
         keeps_read_only: true,

@@ -3,28 +3,32 @@
 //! The library checks paths and permissions and knows no quota. Everything is handed on to it; before bytes are written
 //! or an entry is made, room for it is taken from the call.
 
+mod streams;
+
 use std::io;
 use std::sync::Arc;
 
-use bytes::Bytes;
 use wasmtime::component::{HasData, Linker, Resource};
 use wasmtime_wasi::filesystem::{WasiFilesystemCtxView, WasiFilesystemView as _};
+use wasmtime_wasi::p2::bindings::filesystem::preopens;
 use wasmtime_wasi::p2::bindings::filesystem::types::{
     self, Advice, Descriptor, DescriptorFlags, DescriptorStat, DescriptorType, DirectoryEntry,
-    DirectoryEntryStream, ErrorCode, Filesize, MetadataHashValue, NewTimestamp, OpenFlags, PathFlags,
+    DirectoryEntryStream, ErrorCode, Filesize, HostDescriptor as _, MetadataHashValue, NewTimestamp,
+    OpenFlags, PathFlags,
 };
-use wasmtime_wasi::p2::{
-    DynInputStream, DynOutputStream, FsError, FsResult, InputStream, OutputStream, Pollable, StreamError,
-    StreamResult,
-};
+use wasmtime_wasi::p2::{DynInputStream, DynOutputStream, FsError, FsResult};
 
+use crate::call::quotas::FolderQuotas;
 use crate::call::spending::{QuotaExceeded, Spending};
 use crate::call::state::PluginState;
+use crate::capability::quota::Quota;
+use streams::{CountedInput, CountedOutput, Growth};
 
 /// The file system of one call.
 pub struct Files<'a> {
     inner: WasiFilesystemCtxView<'a>,
     spending: Arc<Spending>,
+    quotas: Arc<FolderQuotas>,
 }
 
 struct HasFiles;
@@ -36,17 +40,64 @@ impl HasData for HasFiles {
 /// Puts the counted file system in the place of the library's.
 pub(super) fn link(linker: &mut Linker<PluginState>) -> wasmtime::Result<()> {
     linker.allow_shadowing(true);
-    types::add_to_linker::<_, HasFiles>(linker, |state: &mut PluginState| {
-        let spending = state.spending().clone();
-        Files { inner: state.filesystem(), spending }
-    })?;
+    types::add_to_linker::<_, HasFiles>(linker, files)?;
+    preopens::add_to_linker::<_, HasFiles>(linker, files)?;
     linker.allow_shadowing(false);
     Ok(())
 }
 
+fn files(state: &mut PluginState) -> Files<'_> {
+    let (spending, quotas) = (state.spending().clone(), state.quotas().clone());
+    Files { inner: state.filesystem(), spending, quotas }
+}
+
 impl Files<'_> {
-    fn create(&self) -> FsResult<()> {
-        self.spending.create().map_err(full)
+    /// Takes the place of one more entry below `quota`.
+    fn create(&self, quota: Option<&Arc<Quota>>) -> FsResult<()> {
+        self.spending.create().map_err(full)?;
+        quota.map_or(Ok(()), |quota| quota.make()).map_err(full)
+    }
+
+    /// Gives the place back when the entry was not made.
+    fn created<T>(&self, quota: Option<&Arc<Quota>>, done: FsResult<T>) -> FsResult<T> {
+        if let (Err(_), Some(quota)) = (&done, quota) {
+            quota.unmake();
+        }
+        self.noted(done)
+    }
+
+    /// The bytes of a file that go with its name; none of a folder, and none where others name it too.
+    async fn held(&mut self, fd: &Resource<Descriptor>, path: &str) -> Option<u64> {
+        let folder = Resource::new_borrow(fd.rep());
+        let found = self.inner.stat_at(folder, PathFlags::empty(), path.to_owned()).await.ok()?;
+        let is_file = found.type_ == DescriptorType::RegularFile;
+        Some(if is_file && found.link_count <= 1 { found.size } else { 0 })
+    }
+
+    /// The size of the file behind a handle.
+    fn size(&self, fd: &Resource<Descriptor>) -> u64 {
+        match self.inner.table.get(fd) {
+            Ok(Descriptor::File(file)) => file.file.metadata().map_or(0, |file| file.len()),
+            _ => 0,
+        }
+    }
+
+    /// Takes room for one more entry with its bytes.
+    fn moved_in(quota: Option<&Arc<Quota>>, bytes: u64) -> FsResult<()> {
+        let Some(quota) = quota else { return Ok(()) };
+        quota.make().map_err(full)?;
+        quota.grow(bytes).map_err(|exceeded| {
+            quota.unmake();
+            full(exceeded)
+        })
+    }
+
+    /// Gives the room of an entry back.
+    fn moved_out(quota: Option<&Arc<Quota>>, bytes: u64) {
+        if let Some(quota) = quota {
+            quota.unmake();
+            quota.shrink(bytes);
+        }
     }
 
     /// Counts what the guest was not allowed.
@@ -59,9 +110,14 @@ impl Files<'_> {
         done
     }
 
-    fn counted(&mut self, stream: Resource<DynOutputStream>) -> FsResult<Resource<DynOutputStream>> {
+    fn counted(
+        &mut self,
+        stream: Resource<DynOutputStream>,
+        growth: Option<Growth>,
+    ) -> FsResult<Resource<DynOutputStream>> {
         let inner = self.inner.table.delete(stream)?;
-        let counted: DynOutputStream = Box::new(CountedOutput { inner, spending: self.spending.clone() });
+        let counted: DynOutputStream =
+            Box::new(CountedOutput { inner, spending: self.spending.clone(), growth });
         Ok(self.inner.table.push(counted)?)
     }
 }
@@ -96,6 +152,10 @@ impl types::HostDescriptor for Files<'_> {
     ) -> FsResult<Filesize> {
         self.spending.write(bytes.len() as u64).map_err(full)?;
         self.spending.count_sent(bytes.len());
+        if let Some(quota) = self.quotas.of(fd.rep()) {
+            let end = offset.saturating_add(bytes.len() as u64);
+            quota.grow(end.saturating_sub(self.size(&fd))).map_err(full)?;
+        }
         let done = self.inner.write(fd, bytes, offset).await;
         self.noted(done)
     }
@@ -103,7 +163,14 @@ impl types::HostDescriptor for Files<'_> {
     async fn set_size(&mut self, fd: Resource<Descriptor>, size: Filesize) -> FsResult<()> {
         let now = self.inner.stat(Resource::new_borrow(fd.rep())).await?.size;
         self.spending.write(size.saturating_sub(now)).map_err(full)?;
+        let quota = self.quotas.of(fd.rep());
+        if let Some(quota) = &quota {
+            quota.grow(size.saturating_sub(now)).map_err(full)?;
+        }
         let done = self.inner.set_size(fd, size).await;
+        if let (Ok(()), Some(quota)) = (&done, &quota) {
+            quota.shrink(now.saturating_sub(size));
+        }
         self.noted(done)
     }
 
@@ -112,15 +179,18 @@ impl types::HostDescriptor for Files<'_> {
         fd: Resource<Descriptor>,
         offset: Filesize,
     ) -> FsResult<Resource<DynOutputStream>> {
+        let size = self.size(&fd);
+        let growth = self.quotas.of(fd.rep()).map(|quota| Growth { quota, at: Some(offset), size });
         let stream = self.inner.write_via_stream(fd, offset);
         let stream = self.noted(stream)?;
-        self.counted(stream)
+        self.counted(stream, growth)
     }
 
     fn append_via_stream(&mut self, fd: Resource<Descriptor>) -> FsResult<Resource<DynOutputStream>> {
+        let growth = self.quotas.of(fd.rep()).map(|quota| Growth { quota, at: None, size: 0 });
         let stream = self.inner.append_via_stream(fd);
         let stream = self.noted(stream)?;
-        self.counted(stream)
+        self.counted(stream, growth)
     }
 
     async fn open_at(
@@ -131,21 +201,34 @@ impl types::HostDescriptor for Files<'_> {
         open_flags: OpenFlags,
         flags: DescriptorFlags,
     ) -> FsResult<Resource<Descriptor>> {
-        if open_flags.contains(OpenFlags::CREATE) {
+        let quota = self.quotas.of(fd.rep());
+        let truncates = quota.is_some() && open_flags.contains(OpenFlags::TRUNCATE);
+        let (mut made, mut emptied) = (None, 0);
+        if open_flags.contains(OpenFlags::CREATE) || truncates {
             let folder = Resource::new_borrow(fd.rep());
-            let there = self.inner.stat_at(folder, path_flags, path.clone()).await.is_ok();
-            if !there {
-                self.create()?;
+            match self.inner.stat_at(folder, path_flags, path.clone()).await {
+                Ok(there) if truncates => emptied = there.size,
+                Err(_) if open_flags.contains(OpenFlags::CREATE) => {
+                    self.create(quota.as_ref())?;
+                    made = quota.as_ref();
+                }
+                _ => {}
             }
         }
         let opened = self.inner.open_at(fd, path_flags, path, open_flags, flags).await;
-        self.noted(opened)
+        let opened = self.created(made, opened)?;
+        if let Some(quota) = &quota {
+            quota.shrink(emptied);
+            self.quotas.inherited(Some(quota), opened.rep());
+        }
+        Ok(opened)
     }
 
     async fn create_directory_at(&mut self, fd: Resource<Descriptor>, path: String) -> FsResult<()> {
-        self.create()?;
+        let quota = self.quotas.of(fd.rep());
+        self.create(quota.as_ref())?;
         let done = self.inner.create_directory_at(fd, path).await;
-        self.noted(done)
+        self.created(quota.as_ref(), done)
     }
 
     async fn link_at(
@@ -156,15 +239,20 @@ impl types::HostDescriptor for Files<'_> {
         new_fd: Resource<Descriptor>,
         new_path: String,
     ) -> FsResult<()> {
-        self.create()?;
+        let (from, to) = (self.quotas.of(fd.rep()), self.quotas.of(new_fd.rep()));
+        if !are_same(from.as_ref(), to.as_ref()) {
+            return Err(ErrorCode::CrossDevice.into());
+        }
+        self.create(to.as_ref())?;
         let done = self.inner.link_at(fd, flags, path, new_fd, new_path).await;
-        self.noted(done)
+        self.created(to.as_ref(), done)
     }
 
     async fn symlink_at(&mut self, fd: Resource<Descriptor>, target: String, path: String) -> FsResult<()> {
-        self.create()?;
+        let quota = self.quotas.of(fd.rep());
+        self.create(quota.as_ref())?;
         let done = self.inner.symlink_at(fd, target, path).await;
-        self.noted(done)
+        self.created(quota.as_ref(), done)
     }
 
     async fn read(
@@ -265,7 +353,11 @@ impl types::HostDescriptor for Files<'_> {
     }
 
     async fn remove_directory_at(&mut self, fd: Resource<Descriptor>, path: String) -> FsResult<()> {
+        let quota = self.quotas.of(fd.rep());
         let done = self.inner.remove_directory_at(fd, path).await;
+        if done.is_ok() {
+            Self::moved_out(quota.as_ref(), 0);
+        }
         self.noted(done)
     }
 
@@ -276,12 +368,47 @@ impl types::HostDescriptor for Files<'_> {
         new_fd: Resource<Descriptor>,
         new_path: String,
     ) -> FsResult<()> {
+        let (from, to) = (self.quotas.of(fd.rep()), self.quotas.of(new_fd.rep()));
+        if from.is_none() && to.is_none() {
+            let done = self.inner.rename_at(fd, path, new_fd, new_path).await;
+            return self.noted(done);
+        }
+        let moves = !are_same(from.as_ref(), to.as_ref());
+        let replaced = self.held(&new_fd, &new_path).await;
+        let mut bytes = 0;
+        if moves {
+            let folder = Resource::new_borrow(fd.rep());
+            let found = self.inner.stat_at(folder, PathFlags::empty(), path.clone()).await?;
+            // What is below a folder would have to be counted first: a guest copies it instead, as between two disks.
+            if found.type_ == DescriptorType::Directory {
+                return Err(ErrorCode::CrossDevice.into());
+            }
+            bytes = found.size;
+            Self::moved_in(to.as_ref(), bytes)?;
+        }
         let done = self.inner.rename_at(fd, path, new_fd, new_path).await;
+        match &done {
+            Ok(()) => {
+                if moves {
+                    Self::moved_out(from.as_ref(), bytes);
+                }
+                if let Some(replaced) = replaced {
+                    Self::moved_out(to.as_ref(), replaced);
+                }
+            }
+            Err(_) if moves => Self::moved_out(to.as_ref(), bytes),
+            Err(_) => {}
+        }
         self.noted(done)
     }
 
     async fn unlink_file_at(&mut self, fd: Resource<Descriptor>, path: String) -> FsResult<()> {
+        let quota = self.quotas.of(fd.rep());
+        let held = if quota.is_some() { self.held(&fd, &path).await } else { None };
         let done = self.inner.unlink_file_at(fd, path).await;
+        if done.is_ok() {
+            Self::moved_out(quota.as_ref(), held.unwrap_or_default());
+        }
         self.noted(done)
     }
 
@@ -308,6 +435,7 @@ impl types::HostDescriptor for Files<'_> {
     }
 
     fn drop(&mut self, fd: Resource<Descriptor>) -> wasmtime::Result<()> {
+        self.quotas.closed(fd.rep());
         types::HostDescriptor::drop(&mut self.inner, fd)
     }
 }
@@ -325,82 +453,22 @@ impl types::HostDirectoryEntryStream for Files<'_> {
     }
 }
 
-/// A file that is written as a stream.
-struct CountedOutput {
-    inner: DynOutputStream,
-    spending: Arc<Spending>,
-}
-
-impl CountedOutput {
-    fn take(&self, bytes: usize) -> StreamResult<()> {
-        self.spending
-            .write(bytes as u64)
-            .map_err(|full| StreamError::LastOperationFailed(io::Error::other(full).into()))?;
-        self.spending.count_sent(bytes);
-        Ok(())
+impl preopens::Host for Files<'_> {
+    fn get_directories(&mut self) -> wasmtime::Result<Vec<(Resource<Descriptor>, String)>> {
+        let folders = preopens::Host::get_directories(&mut self.inner)?;
+        if !self.quotas.is_empty() {
+            for (folder, guest) in &folders {
+                self.quotas.opened(folder.rep(), guest);
+            }
+        }
+        Ok(folders)
     }
 }
 
-#[async_trait::async_trait]
-impl Pollable for CountedOutput {
-    async fn ready(&mut self) {
-        self.inner.ready().await;
-    }
-}
-
-#[async_trait::async_trait]
-impl OutputStream for CountedOutput {
-    fn write(&mut self, bytes: Bytes) -> StreamResult<()> {
-        self.take(bytes.len())?;
-        self.inner.write(bytes)
-    }
-
-    async fn blocking_write_and_flush(&mut self, bytes: Bytes) -> StreamResult<()> {
-        self.take(bytes.len())?;
-        self.inner.blocking_write_and_flush(bytes).await
-    }
-
-    fn flush(&mut self) -> StreamResult<()> {
-        self.inner.flush()
-    }
-
-    fn check_write(&mut self) -> StreamResult<usize> {
-        self.inner.check_write()
-    }
-
-    async fn cancel(&mut self) {
-        self.inner.cancel().await;
-    }
-}
-
-/// A file that is read as a stream.
-struct CountedInput {
-    inner: DynInputStream,
-    spending: Arc<Spending>,
-}
-
-#[async_trait::async_trait]
-impl Pollable for CountedInput {
-    async fn ready(&mut self) {
-        self.inner.ready().await;
-    }
-}
-
-#[async_trait::async_trait]
-impl InputStream for CountedInput {
-    fn read(&mut self, size: usize) -> StreamResult<Bytes> {
-        let bytes = self.inner.read(size)?;
-        self.spending.count_received(bytes.len());
-        Ok(bytes)
-    }
-
-    async fn blocking_read(&mut self, size: usize) -> StreamResult<Bytes> {
-        let bytes = self.inner.blocking_read(size).await?;
-        self.spending.count_received(bytes.len());
-        Ok(bytes)
-    }
-
-    async fn cancel(&mut self) {
-        self.inner.cancel().await;
+/// Whether both lead into the same bounded folder, or neither into one.
+fn are_same(one: Option<&Arc<Quota>>, other: Option<&Arc<Quota>>) -> bool {
+    match (one, other) {
+        (Some(one), Some(other)) => one.is_same(other),
+        (one, other) => one.is_none() && other.is_none(),
     }
 }

@@ -352,6 +352,8 @@ async fn call_until(
         arguments,
         timeout: PATIENCE,
         idempotency_key: String::new(),
+        locale: String::new(),
+        dry_run: false,
         cancel,
         progress: Arc::new(Accepted(accepted)),
     };

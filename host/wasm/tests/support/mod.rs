@@ -9,6 +9,7 @@ pub mod host;
 pub mod memory;
 pub mod net;
 pub mod vault;
+pub mod wires;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,7 +1,7 @@
 //! Channels on a real host and a real Core, with a clock, a network and a model that a story owns.
 #![allow(dead_code, reason = "stories of channels and of sockets take what they need")]
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -20,24 +20,27 @@ use berth_model::plugin::NewGrant;
 use berth_model::{ActorId, EndpointId, GrantId, PluginId, Timestamp};
 use berth_store::{DatabaseUrl, SqlStore};
 use berth_testkit::{CountedIds, NoEndpoints};
-use berth_wasm::actor::wire::{DialError, Heard, Wire, WireReader, WireWriter};
 use berth_wasm::actor::{
-    Alarm, ChannelLink, ChannelParts, ChannelView, Channels, HookAnswer, HookRefusal, Settings, SocketDialer,
+    Alarm, ChannelLink, ChannelParts, ChannelView, Channels, HookAnswer, HookRefusal, Settings,
 };
 use berth_wasm::capability::CapabilityError;
 use berth_wasm::capability::context::CallContext;
 use berth_wasm::capability::endpoint::{EndpointCaller, EndpointInfo};
+use berth_wasm::capability::http::HttpOutlet;
 use berth_wasm::capability::services::Services;
-use berth_wasm::capability::websocket::{ConnectRequest, Frame};
 use berth_wasm::pulse::Pulses;
 use berth_wasm::{EngineConfig, HostError, HostParts, Installed, PluginEngine, PluginHost};
 use futures::StreamExt as _;
 use serde_json::{Value, json};
-use tokio::sync::{Semaphore, mpsc, watch};
+use tokio::sync::{Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::support::config;
 use crate::support::host::{fixture, new_grant};
+use crate::support::net::Net;
+use crate::support::vault;
+#[allow(unused_imports, reason = "stories of sockets alone hold the far end of one")]
+pub use crate::support::wires::{Network, Peer};
 
 /// Longer than anything takes on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -60,6 +63,14 @@ reason = "to be held up"
 name = "approval"
 required = false
 reason = "to ask the owner"
+[[capability]]
+name = "http"
+required = false
+reason = "its polls"
+[[capability]]
+name = "secret"
+required = false
+reason = "its key"
 "#;
 
 /// Time that goes on when a story says so.
@@ -188,106 +199,6 @@ impl EndpointCaller for Gate {
     }
 }
 
-/// The far end of a socket, as a story holds it.
-pub struct Peer {
-    pub url: String,
-    /// What the peer says.
-    pub say: mpsc::Sender<Result<Heard, DialError>>,
-    /// What the peer hears: texts, `ping`, `close CODE`.
-    pub hears: mpsc::Receiver<String>,
-}
-
-impl Peer {
-    pub async fn says(&self, text: &str) {
-        self.say.send(Ok(Heard::Frame(Frame::Text(text.to_owned())))).await.unwrap();
-    }
-}
-
-/// A network where every address answers, unless a story has it fail.
-#[derive(Default)]
-pub struct Network {
-    peers: Mutex<VecDeque<Peer>>,
-    dialled: Semaphore0,
-    failures: Mutex<usize>,
-}
-
-impl Network {
-    /// The next dials fail.
-    pub fn fail(&self, dials: usize) {
-        *self.failures.lock().unwrap() = dials;
-    }
-
-    /// The next socket that was opened.
-    pub async fn peer(&self) -> Peer {
-        tokio::time::timeout(PATIENCE, self.dialled.0.acquire()).await.unwrap().unwrap().forget();
-        self.peers.lock().unwrap().pop_front().unwrap()
-    }
-
-    /// Whether somebody has opened a socket that the story has not taken.
-    pub fn has_peer(&self) -> bool {
-        !self.peers.lock().unwrap().is_empty()
-    }
-}
-
-struct Reader(mpsc::Receiver<Result<Heard, DialError>>);
-
-#[async_trait]
-impl WireReader for Reader {
-    async fn next(&mut self) -> Option<Result<Heard, DialError>> {
-        self.0.recv().await
-    }
-}
-
-struct Writer(mpsc::Sender<String>);
-
-impl Writer {
-    async fn write(&self, what: String) -> Result<(), DialError> {
-        self.0.send(what).await.map_err(|_| DialError("the peer is gone".to_owned()))
-    }
-}
-
-#[async_trait]
-impl WireWriter for Writer {
-    async fn frame(&mut self, frame: Frame) -> Result<(), DialError> {
-        match frame {
-            Frame::Text(text) => self.write(text).await,
-            Frame::Binary(bytes) => self.write(format!("{} bytes", bytes.len())).await,
-        }
-    }
-
-    async fn ping(&mut self) -> Result<(), DialError> {
-        self.write("ping".to_owned()).await
-    }
-
-    async fn close(&mut self, code: u16, _: &str) -> Result<(), DialError> {
-        self.write(format!("close {code}")).await
-    }
-}
-
-#[async_trait]
-impl SocketDialer for Network {
-    fn covers(&self, scope: &Value, url: &str) -> bool {
-        let hosts = scope["hosts"].as_array().into_iter().flatten().filter_map(Value::as_str);
-        hosts.into_iter().any(|host| url.starts_with(host))
-    }
-
-    async fn dial(&self, request: &ConnectRequest, scopes: &[Value]) -> Result<Wire, DialError> {
-        assert!(!scopes.is_empty(), "dialled without a grant: {}", request.url);
-        {
-            let mut failures = self.failures.lock().unwrap();
-            if *failures > 0 {
-                *failures -= 1;
-                return Err(DialError("nobody is there".to_owned()));
-            }
-        }
-        let (say, from_peer) = mpsc::channel(1);
-        let (to_peer, hears) = mpsc::channel(1);
-        self.peers.lock().unwrap().push_back(Peer { url: request.url.clone(), say, hears });
-        self.dialled.0.add_permits(1);
-        Ok(Wire { reader: Box::new(Reader(from_peer)), writer: Box::new(Writer(to_peer)) })
-    }
-}
-
 /// A host with Core and channels.
 pub struct World {
     pub host: Arc<PluginHost>,
@@ -295,6 +206,8 @@ pub struct World {
     pub core: Core,
     pub clock: Arc<Hands>,
     pub network: Arc<Network>,
+    /// Where requests go: to this machine alone.
+    pub net: Net,
     pulses: Pulses,
     store: Arc<SqlStore>,
     gate: Arc<Gate>,
@@ -308,9 +221,10 @@ impl World {
         let (clock, network, gate, ids) = <(Arc<Hands>, Arc<Network>, Arc<Gate>, Arc<CountedIds>)>::default();
         let database = DatabaseUrl::sqlite(folder.path().join("berth.db"));
         let store = Arc::new(SqlStore::open(&database).await.unwrap());
-        let (host, channels, core) = launch(folder.path(), &store, &clock, &network, &gate, &ids).await;
+        let net = Net::default();
+        let (host, channels, core) = launch(folder.path(), &store, &clock, &network, &gate, &ids, &net).await;
         let pulses = Pulses::start(host.clone(), clock.clone(), core.clone());
-        Self { host, channels, core, clock, network, pulses, store, gate, ids, folder }
+        Self { host, channels, core, clock, network, net, pulses, store, gate, ids, folder }
     }
 
     /// With the test channel under the id `channel`, granted all that it asks for but sockets.
@@ -334,10 +248,10 @@ impl World {
         self.channels.shutdown().await;
         self.pulses.shutdown().await;
         self.core.shutdown().await;
-        let Self { clock, network, store, gate, ids, folder, .. } = self;
-        let (host, channels, core) = launch(folder.path(), &store, &clock, &network, &gate, &ids).await;
+        let Self { clock, network, net, store, gate, ids, folder, .. } = self;
+        let (host, channels, core) = launch(folder.path(), &store, &clock, &network, &gate, &ids, &net).await;
         let pulses = Pulses::start(host.clone(), clock.clone(), core.clone());
-        Self { host, channels, core, clock, network, pulses, store, gate, ids, folder }
+        Self { host, channels, core, clock, network, net, pulses, store, gate, ids, folder }
     }
 
     /// Installs the test channel under an id.
@@ -351,9 +265,15 @@ impl World {
     }
 
     pub async fn try_version(&self, id: &str, version: u8) -> Result<Installed, HostError> {
-        let mut package = fixture("channel", "");
-        package.manifest =
+        let manifest =
             format!("[plugin]\nid = \"{id}\"\nversion = \"0.{version}.0\"\nkind = \"channel\"\n{WISHES}");
+        self.try_manifest(manifest, version).await
+    }
+
+    /// The same with another manifest.
+    pub async fn try_manifest(&self, manifest: String, version: u8) -> Result<Installed, HostError> {
+        let mut package = fixture("channel", "");
+        package.manifest = manifest;
         let mut component = package.component.to_vec();
         // A section that nobody reads.
         component.extend([0, 3, 1, b'v', version]);
@@ -550,6 +470,12 @@ impl World {
         self.channels.events(&PluginId::new(plugin).unwrap()).await.unwrap()
     }
 
+    /// Keeps a secret of a plugin.
+    pub async fn keep_secret(&self, plugin: &str, name: &str, value: &[u8]) {
+        let desk = vault::desk(self.store.clone(), self.folder.path());
+        vault::keep(&desk, plugin, name, value).await;
+    }
+
     pub async fn plugin(&self, id: &str) -> berth_model::plugin::Plugin {
         self.host.show(&PluginId::new(id).unwrap()).await.unwrap().plugin
     }
@@ -562,6 +488,7 @@ async fn launch(
     network: &Arc<Network>,
     gate: &Arc<Gate>,
     ids: &Arc<CountedIds>,
+    net: &Net,
 ) -> (Arc<PluginHost>, Arc<Channels>, Core) {
     let cache = Some(folder.join("compiled"));
     let host = PluginHost::new(HostParts {
@@ -570,7 +497,10 @@ async fn launch(
         clock: clock.clone(),
         ids: ids.clone(),
         folder: folder.join("components"),
-        services: Services::none().with_endpoints(gate.clone()),
+        services: Services::none()
+            .with_endpoints(gate.clone())
+            .with_http(HttpOutlet::new(net.broker()))
+            .with_secrets(vault::desk(store.clone(), folder)),
     });
     host.boot().await.unwrap();
     let channels = Channels::new(ChannelParts {

@@ -8,8 +8,8 @@ use std::cell::Cell;
 use berth_plugin::channel::inbound::{self, NewMessage, Sender};
 use berth_plugin::channel::websocket::{self, ConnectRequest};
 use berth_plugin::channel::{
-    Address, Binding, Channel, Delivery, Description, Event, Occurrence, PartOutcome, Reach, SentPart,
-    SocketWish, TimerWish, WebhookRequest, WebhookResponse, WebhookWish, Wishes,
+    Address, Binding, Channel, Delivery, Description, Event, Occurrence, PartOutcome, PollAnswer, PollWish,
+    Reach, SentPart, SocketWish, TimerWish, WebhookRequest, WebhookResponse, WebhookWish, Wishes,
 };
 use berth_plugin::{Error, Value, approval, call, capabilities, endpoints, export_channel, json};
 
@@ -37,12 +37,6 @@ impl Channel for Obedient {
     fn start(binding: Binding) -> Result<Wishes, Error> {
         say(&format!("start position={} state={}", binding.position, binding.state.len()));
         let granted = capabilities::granted();
-        let socket = SocketWish {
-            name: "feed".into(),
-            url: Some("wss://chat.example/feed".into()),
-            headers: vec![],
-            meta: vec![],
-        };
         Ok(Wishes {
             webhooks: vec![
                 WebhookWish {
@@ -64,7 +58,8 @@ impl Channel for Obedient {
                 at_ms: None,
                 meta: vec![],
             }],
-            sockets: if granted.iter().any(|name| name == "websocket") { vec![socket] } else { vec![] },
+            polls: polls(&granted),
+            sockets: sockets(&granted),
             state: b"kept".to_vec(),
             meta: vec![],
         })
@@ -113,6 +108,7 @@ impl Channel for Obedient {
                 format!("closed {} {} {}", state.name, state.code, state.reason)
             }
             Occurrence::SocketWanted(name) => format!("wanted {name}"),
+            Occurrence::PollAnswered(answer) => polled(&answer)?,
             Occurrence::ApprovalAnswered(answer) => {
                 format!("answered {} {} {}", answer.pending_id, answer.approved, answer.reason)
             }
@@ -132,6 +128,69 @@ impl Channel for Obedient {
     fn stop(reason: String) {
         say(&format!("stop {reason}"));
     }
+}
+
+/// The sockets that the endpoint `rpi.sockets` names, else one.
+fn sockets(granted: &[String]) -> Vec<SocketWish> {
+    if !granted.iter().any(|name| name == "websocket") {
+        return vec![];
+    }
+    let wish =
+        |name: String, url: &str| SocketWish { name, url: Some(url.into()), headers: vec![], meta: vec![] };
+    match heard("rpi.sockets").as_array() {
+        Some(urls) => {
+            let urls = urls.iter().filter_map(Value::as_str).enumerate();
+            urls.map(|(index, url)| wish(format!("socket-{index}"), url)).collect()
+        }
+        None => vec![wish("feed".into(), "wss://chat.example/feed")],
+    }
+}
+
+/// The polls that the endpoint `rpi.polls` names, where the channel may send requests.
+fn polls(granted: &[String]) -> Vec<PollWish> {
+    if !granted.iter().any(|name| name == "http") {
+        return vec![];
+    }
+    let wishes = heard("rpi.polls");
+    wishes.as_array().into_iter().flatten().map(poll).collect()
+}
+
+fn poll(wish: &Value) -> PollWish {
+    let maybe = |key: &str| wish[key].as_str().map(str::to_owned);
+    let text = |key: &str| maybe(key).unwrap_or_default();
+    let headers = wish["headers"].as_object().into_iter().flatten();
+    PollWish {
+        name: text("name"),
+        method: maybe("method").unwrap_or_else(|| "GET".into()),
+        url: text("url"),
+        headers: headers
+            .map(|(name, value)| (name.clone(), value.as_str().unwrap_or_default().into()))
+            .collect(),
+        body: text("body").into_bytes(),
+        every_ms: wish["every_ms"].as_u64().unwrap_or_default(),
+        timeout_ms: wish["timeout_ms"].as_u64().and_then(|ms| u32::try_from(ms).ok()).unwrap_or_default(),
+        only_changes: wish["only_changes"] == true,
+        items: maybe("items"),
+        next: maybe("next"),
+        first: text("first"),
+        answer_headers: vec!["x-sign".into()],
+        meta: vec![],
+    }
+}
+
+/// What is told of an answer; one that says so is refused, held up, or acknowledged.
+fn polled(answer: &PollAnswer) -> Result<String, Error> {
+    let text = String::from_utf8_lossy(&answer.body).into_owned();
+    if text.contains("refuse") {
+        return Err(Error::new("REFUSED", "no thank you"));
+    }
+    if text.contains("hold") {
+        wait();
+    }
+    if let Some(token) = text.strip_prefix("ack ") {
+        inbound::ack(token)?;
+    }
+    Ok(format!("polled {} {} after `{}`: {text}", answer.name, answer.status, answer.cursor))
 }
 
 enum Done {
@@ -298,6 +357,9 @@ fn say(text: &str) {
 
 /// What an endpoint says of `tool`, where the channel may ask.
 fn heard(tool: &str) -> Value {
+    if !capabilities::check("endpoint", &json!({ "tools": [tool] })) {
+        return Value::Null;
+    }
     endpoints::call("", tool, &json!({})).unwrap_or(Value::Null)
 }
 

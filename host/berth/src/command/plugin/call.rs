@@ -31,13 +31,22 @@ pub struct Options {
     /// The workspace.
     #[arg(long, value_name = "ID", default_value = "personal", value_parser = NonEmptyStringValueParser::new())]
     workspace: String,
+    /// Tell what would be done, and do nothing: uses that change something are denied.
+    #[arg(long)]
+    dry_run: bool,
+    /// The language of the answer, such as de-CH.
+    #[arg(long, value_name = "TAG", value_parser = NonEmptyStringValueParser::new())]
+    locale: Option<String>,
 }
 
 pub async fn run(global: &Global, client: &Client, options: Options) -> Result<(), Failure> {
     let source = said(&options.arguments)?;
     let arguments: Map<String, Value> = serde_json::from_str(&source)
         .map_err(|error| Failure::Usage(format!("the arguments are no JSON object: {error}")))?;
-    let body = json!({ "tool": options.tool, "arguments": arguments, "workspace_id": options.workspace });
+    let body = json!({
+        "tool": options.tool, "arguments": arguments, "workspace_id": options.workspace,
+        "dry_run": options.dry_run, "locale": options.locale,
+    });
     let answer = match client.post_and_wait("/operator/plugins/call", &body).await {
         Ok(answer) => answer,
         Err(failure @ Failure::Failed { .. }) if global.json => {

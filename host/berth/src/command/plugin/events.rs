@@ -91,5 +91,10 @@ pub async fn channel(global: &Global, client: &Client, id: &str) -> Result<(), F
     for hook in items(&channel["hooks"]) {
         output::line(&format!("{:<10} {}", text(hook, "name"), text(hook, "path")));
     }
+    for poll in items(&channel["polls"]) {
+        let error = output::one_line(&text(poll, "error"));
+        let state = if error.is_empty() { format!("asked at {}", when(poll, "asked_at")) } else { error };
+        output::line(&format!("{:<10} {state}", text(poll, "name")));
+    }
     Ok(())
 }

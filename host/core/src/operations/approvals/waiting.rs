@@ -102,7 +102,8 @@ pub(crate) async fn found(tx: &mut dyn Tx, open: &[Operation]) -> Result<Found, 
 impl Ask {
     /// What would have to be kept to run the call again; `None` where its arguments must not be stored.
     pub(in crate::operations) fn kept(&self, operation: &Operation) -> Option<WaitingCall> {
-        (redacted(&self.arguments) == self.arguments).then(|| WaitingCall {
+        // A dry run that forgot that it is one would be a real one.
+        (!self.dry_run && redacted(&self.arguments) == self.arguments).then(|| WaitingCall {
             operation: operation.id,
             tool: self.tool.clone(),
             target: self.target.clone(),
@@ -135,6 +136,8 @@ impl Ask {
             kind: operation.kind.clone(),
             title: operation.title.clone(),
             timeout: call.timeout,
+            locale: None,
+            dry_run: false,
             cancel,
             listener: None,
         }

@@ -1,7 +1,7 @@
 //! What is kept for channels.
 
 use async_trait::async_trait;
-use berth_model::channel::{Channel, ChannelEvent, ChannelTimer, DeliveryPart};
+use berth_model::channel::{Channel, ChannelEvent, ChannelTimer, DeliveryPart, PollState};
 use berth_model::delivery::Delivery;
 use berth_model::{AddressId, DeliveryId, EndpointId, PluginId, Timestamp};
 
@@ -24,6 +24,16 @@ pub trait ChannelRepo {
     async fn channel_timers(&mut self, plugin: &PluginId) -> Result<Vec<ChannelTimer>, StoreError>;
     async fn upsert_channel_timer(&mut self, timer: &ChannelTimer) -> Result<(), StoreError>;
     async fn remove_channel_timer(&mut self, plugin: &PluginId, name: &str) -> Result<(), StoreError>;
+
+    /// How far a poll of a channel has come; nothing for one that was never answered.
+    async fn channel_poll(&mut self, plugin: &PluginId, name: &str) -> Result<Option<PollState>, StoreError>;
+    async fn upsert_channel_poll(
+        &mut self,
+        plugin: &PluginId,
+        name: &str,
+        state: &PollState,
+        now: Timestamp,
+    ) -> Result<(), StoreError>;
 
     /// Stores the event or its new state.
     async fn upsert_channel_event(&mut self, event: &ChannelEvent) -> Result<(), StoreError>;

@@ -9,8 +9,9 @@ use super::wit;
 use crate::capability::inbound::InboundAddress;
 
 pub use super::bindings::exports::berth::plugin::channel::{
-    ApprovalAnswer, Binding, Description, Event, Frame, GuestIndices, HookPath, Occurrence, Reach,
-    SocketState, SocketWish, TimerWish, WebhookRequest, WebhookResponse, WebhookWish, Wishes,
+    ApprovalAnswer, Binding, Description, Event, Frame, GuestIndices, HookPath, Occurrence, PollAnswer,
+    PollWish, Reach, SocketState, SocketWish, TimerWish, WebhookRequest, WebhookResponse, WebhookWish,
+    Wishes,
 };
 pub use wit::delivery_types::{Address, Delivery, Part};
 

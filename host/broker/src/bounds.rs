@@ -1,7 +1,9 @@
 //! How long a request may take, and who may end it early.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use async_trait::async_trait;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -54,12 +56,21 @@ impl Timeouts {
     }
 }
 
+/// Tells how time goes by for a request, where it is not that of the machine, as in a test of who asks.
+#[async_trait]
+pub trait Pace: Send + Sync {
+    /// Ends when `span` has gone by. Cancel-safe.
+    async fn after(&self, span: Duration);
+}
+
 /// The time-outs of one request, the end of the call that it is part of, and its cancellation.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Bounds {
     pub timeouts: Timeouts,
     pub deadline: Instant,
     pub cancel: CancellationToken,
+    /// Ends a wait before the machine's time does.
+    pub pace: Option<Arc<dyn Pace>>,
 }
 
 impl Bounds {
@@ -69,6 +80,7 @@ impl Bounds {
             timeouts: Timeouts::default(),
             deadline: Instant::now() + total,
             cancel: CancellationToken::new(),
+            pace: None,
         }
     }
 
@@ -79,12 +91,13 @@ impl Bounds {
         work: impl Future<Output = Result<T, BrokerError>>,
     ) -> Result<T, BrokerError> {
         let after = self.timeouts.of(phase);
-        let end = (Instant::now() + after).min(self.deadline);
+        let now = Instant::now();
+        let end = (now + after).min(self.deadline);
         tokio::select! {
             biased;
             () = self.cancel.cancelled() => Err(BrokerError::Cancelled),
             done = work => done,
-            () = tokio::time::sleep_until(end) => Err(self.too_late(phase, end)),
+            () = self.over(end, now) => Err(self.too_late(phase, end)),
         }
     }
 
@@ -97,7 +110,17 @@ impl Bounds {
             biased;
             () = self.cancel.cancelled() => Err(BrokerError::Cancelled),
             done = work => done,
-            () = tokio::time::sleep_until(self.deadline) => Err(BrokerError::Deadline),
+            () = self.over(self.deadline, Instant::now()) => Err(BrokerError::Deadline),
+        }
+    }
+
+    async fn over(&self, end: Instant, now: Instant) {
+        match &self.pace {
+            None => tokio::time::sleep_until(end).await,
+            Some(pace) => tokio::select! {
+                () = tokio::time::sleep_until(end) => {}
+                () = pace.after(end.saturating_duration_since(now)) => {}
+            },
         }
     }
 

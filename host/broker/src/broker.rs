@@ -70,7 +70,18 @@ impl Broker {
         authority: &dyn Authority,
         bounds: &Bounds,
     ) -> Result<Connection, BrokerError> {
-        let permit = authority.authorize(Use { method: "GET", target }).await?;
+        self.connect_for("GET", target, authority, bounds).await
+    }
+
+    /// The same for a request with another method.
+    pub async fn connect_for(
+        &self,
+        method: &str,
+        target: &Target,
+        authority: &dyn Authority,
+        bounds: &Bounds,
+    ) -> Result<Connection, BrokerError> {
+        let permit = authority.authorize(Use { method, target }).await?;
         self.open(target, &permit, bounds).await
     }
 

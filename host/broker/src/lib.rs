@@ -29,7 +29,7 @@ pub mod tls;
 
 pub use address::Range;
 pub use answer::ResponseBody;
-pub use bounds::{Bounds, Timeouts};
+pub use bounds::{Bounds, Pace, Timeouts};
 pub use broker::{Broker, BrokerParts};
 pub use connect::Connection;
 pub use error::{BrokerError, Phase};

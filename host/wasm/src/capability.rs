@@ -21,6 +21,7 @@ pub mod quota;
 pub mod secret;
 pub mod services;
 pub mod suggest;
+pub mod surroundings;
 pub mod text;
 pub mod throttle;
 pub mod websocket;

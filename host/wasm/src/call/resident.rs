@@ -16,7 +16,7 @@ use super::asking::Asking;
 use super::extra::{self, Extra};
 use super::meter::{Meter, Metered};
 use super::quotas::FolderQuotas;
-use super::run::{contained, failed, grace, receipt, with_folders};
+use super::run::{contained, failed, grace, past, receipt, with_folders};
 use super::state::{Call, PluginState, Shared};
 use crate::capability::context::CallContext;
 use crate::capability::files::{self, Folder};
@@ -85,8 +85,12 @@ impl Resident {
         let engine = &plugin.engine.inner;
         let wall = invocation.timeout.min(plugin.limits.wall);
         let shared = Arc::new(fresh(&plugin, wall, &invocation));
-        let wasi =
-            if folders.is_empty() { None } else { Some(with_folders(&shared, &folders, &engine.config)?) };
+        let wasi = if folders.is_empty() {
+            None
+        } else {
+            let surroundings = invocation.services.surroundings.as_ref();
+            Some(with_folders(&shared, surroundings, &folders, &engine.config)?)
+        };
         let view = invocation.grants.view();
         let quotas = if folders.is_empty() {
             Arc::default()
@@ -162,6 +166,8 @@ impl Resident {
         shared.logs = self.shared.logs.clone();
         shared.spending = self.shared.spending.clone();
         shared.spending.renew();
+        let surroundings = invocation.services.surroundings.clone();
+        shared.surround(surroundings.as_ref(), wall);
         let shared = Arc::new(shared);
         let context: Arc<CallContext> = Arc::new(invocation.context);
         let ledger = invocation.services.ledger.clone();
@@ -175,7 +181,7 @@ impl Resident {
             tokio::select! {
                 biased;
                 reply = metered => Ok(reply),
-                () = tokio::time::sleep(wall) => Err(CallError::Timeout { seconds: wall.as_secs_f64() }),
+                () = past(begun + wall, surroundings.as_deref().zip(shared.due)) => Err(CallError::Timeout { seconds: wall.as_secs_f64() }),
                 () = grace(&invocation.cancel) => Err(CallError::Cancelled),
             }
         };
@@ -202,6 +208,7 @@ fn fresh(plugin: &Loaded, wall: Duration, invocation: &ToolInvocation) -> Shared
     let mut shared =
         Shared::new(Meter::new(start, tick), start + wall, plugin.limits.clone(), invocation.cancel.clone());
     shared.asking = Arc::new(Asking::staying());
+    shared.surround(invocation.services.surroundings.as_ref(), wall);
     shared
 }
 

@@ -27,6 +27,7 @@ use super::{CallOutcome, Measured, Receipt, ToolInvocation};
 use crate::capability::CapabilityError;
 use crate::capability::files::{self, Access, Folder};
 use crate::capability::logs::LogLine;
+use crate::capability::surroundings::{Surroundings, Waiter};
 use crate::engine::EngineConfig;
 use crate::error::CallError;
 use crate::limits;
@@ -119,9 +120,15 @@ async fn execute(
         invocation.cancel.clone(),
     );
     shared.asking = asking;
+    let surroundings = invocation.services.surroundings.clone();
+    shared.surround(surroundings.as_ref(), wall);
     let shared = Arc::new(shared);
     let ledger = invocation.services.ledger.clone();
-    let wasi = if folders.is_empty() { None } else { Some(with_folders(&shared, &folders, &engine.config)?) };
+    let wasi = if folders.is_empty() {
+        None
+    } else {
+        Some(with_folders(&shared, surroundings.as_ref(), &folders, &engine.config)?)
+    };
     let quotas = if folders.is_empty() {
         Arc::default()
     } else {
@@ -164,7 +171,7 @@ async fn execute(
             tokio::select! {
                 biased;
                 answer = metered => Ended::Answered(answer),
-                () = past(start + wall) => Ended::TimedOut,
+                () = past(start + wall, surroundings.as_deref().zip(shared.due)) => Ended::TimedOut,
                 approval = shared.asking.parked() => Ended::Parked(approval),
                 () = grace(&invocation.cancel) => Ended::Cancelled,
             }
@@ -291,9 +298,16 @@ async fn serve(plugin: &Loaded, place: &mut Place, work: Work) -> wasmtime::Resu
     }
 }
 
-/// Ends at `end`. A guest that answers at once costs no timer.
-async fn past(end: Instant) {
-    tokio::time::sleep_until(end.into()).await;
+/// Ends at `end`, or when the surroundings say so. A guest that answers at once costs no timer.
+pub(super) async fn past(end: Instant, surroundings: Option<(&dyn Surroundings, Duration)>) {
+    let end = tokio::time::sleep_until(end.into());
+    match surroundings {
+        None => end.await,
+        Some((surroundings, due)) => tokio::select! {
+            () = end => {}
+            () = surroundings.until(due, Waiter::Limit) => {}
+        },
+    }
 }
 
 /// Ends when a cancelled guest has had its time to return.
@@ -304,10 +318,11 @@ pub(super) async fn grace(cancel: &CancellationToken) {
 
 pub(super) fn with_folders(
     shared: &Shared,
+    surroundings: Option<&Arc<dyn Surroundings>>,
     folders: &[Folder],
     config: &EngineConfig,
 ) -> Result<WasiCtx, CallError> {
-    let mut builder = state::wasi_builder(shared);
+    let mut builder = state::wasi_builder(shared, surroundings);
     // Before the folders: each takes the setting over when it is opened.
     builder.allow_blocking_current_thread(true);
     for folder in folders {

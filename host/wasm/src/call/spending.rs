@@ -4,16 +4,23 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use crate::limits::Limits;
 
-/// The call has written, or made, as much as it may.
+/// Why there is no room for what a call writes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the call has written as much as it may")]
-pub struct QuotaExceeded;
+pub enum NoRoom {
+    /// It has written, or made, as much as it may.
+    #[error("the call has written as much as it may")]
+    Quota,
+    /// The surroundings of the call say that their disk is full.
+    #[error("the disk is full")]
+    Disk,
+}
 
 /// Counters of one call. Shared by its store and its open streams.
 #[derive(Debug)]
 pub struct Spending {
     most_written: u64,
     most_created: u64,
+    disk: AtomicU64,
     host_calls: AtomicU64,
     sent: AtomicU64,
     received: AtomicU64,
@@ -27,6 +34,7 @@ impl Spending {
         Self {
             most_written: limits.written_bytes,
             most_created: limits.created_files,
+            disk: AtomicU64::new(u64::MAX),
             host_calls: AtomicU64::new(0),
             sent: AtomicU64::new(0),
             received: AtomicU64::new(0),
@@ -43,6 +51,11 @@ impl Spending {
         {
             counter.store(0, Relaxed);
         }
+    }
+
+    /// Has the disk be full when so many bytes are written.
+    pub fn leave_on_disk(&self, bytes: u64) {
+        self.disk.store(bytes, Relaxed);
     }
 
     pub fn count_host_call(&self) {
@@ -65,13 +78,18 @@ impl Spending {
     }
 
     /// Takes room for `bytes` in the granted folders before they are written.
-    pub fn write(&self, bytes: u64) -> Result<(), QuotaExceeded> {
-        take(&self.written, bytes, self.most_written)
+    pub fn write(&self, bytes: u64) -> Result<(), NoRoom> {
+        let disk = self.disk.load(Relaxed);
+        take(&self.written, bytes, self.most_written.min(disk))
+            .map_err(|()| if disk < self.most_written { NoRoom::Disk } else { NoRoom::Quota })
     }
 
     /// Takes the place of one more file, folder or link before it is made.
-    pub fn create(&self) -> Result<(), QuotaExceeded> {
-        take(&self.created, 1, self.most_created)
+    pub fn create(&self) -> Result<(), NoRoom> {
+        if self.disk.load(Relaxed) == 0 {
+            return Err(NoRoom::Disk);
+        }
+        take(&self.created, 1, self.most_created).map_err(|()| NoRoom::Quota)
     }
 
     pub fn host_calls(&self) -> u64 {
@@ -100,9 +118,9 @@ impl Spending {
 }
 
 /// Adds to a counter unless it would pass `most`.
-fn take(counter: &AtomicU64, amount: u64, most: u64) -> Result<(), QuotaExceeded> {
+fn take(counter: &AtomicU64, amount: u64, most: u64) -> Result<(), ()> {
     let room = |taken: u64| taken.checked_add(amount).filter(|sum| *sum <= most);
-    counter.fetch_update(Relaxed, Relaxed, room).map(drop).map_err(|_| QuotaExceeded)
+    counter.fetch_update(Relaxed, Relaxed, room).map(drop).map_err(drop)
 }
 
 #[cfg(test)]
@@ -115,12 +133,25 @@ mod tests {
         let spending = Spending::new(&limits);
 
         assert_eq!(spending.write(8), Ok(()));
-        assert_eq!(spending.write(u64::MAX), Err(QuotaExceeded));
-        assert_eq!(spending.write(3), Err(QuotaExceeded));
+        assert_eq!(spending.write(u64::MAX), Err(NoRoom::Quota));
+        assert_eq!(spending.write(3), Err(NoRoom::Quota));
         assert_eq!(spending.write(2), Ok(()));
         assert_eq!(spending.create(), Ok(()));
-        assert_eq!(spending.create(), Err(QuotaExceeded));
+        assert_eq!(spending.create(), Err(NoRoom::Quota));
 
         assert_eq!((spending.written(), spending.created()), (10, 1));
+    }
+
+    #[test]
+    fn a_disk_that_is_fuller_than_the_quota_is_what_is_said() {
+        let spending = Spending::new(&Limits { written_bytes: 10, ..Limits::default() });
+
+        spending.leave_on_disk(4);
+        assert_eq!((spending.write(4), spending.create()), (Ok(()), Ok(())));
+        assert_eq!(spending.write(1), Err(NoRoom::Disk));
+        spending.leave_on_disk(0);
+        assert_eq!(spending.create(), Err(NoRoom::Disk));
+        spending.leave_on_disk(u64::MAX);
+        assert_eq!(spending.write(7), Err(NoRoom::Quota));
     }
 }

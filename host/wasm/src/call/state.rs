@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
@@ -23,6 +23,7 @@ use crate::capability::grants::{GrantSource, GrantView};
 use crate::capability::logs::{LogSink, Stream};
 use crate::capability::progress::ProgressSink;
 use crate::capability::services::Services;
+use crate::capability::surroundings::Surroundings;
 use crate::limits::{self, Limits};
 use crate::wit::wasi::http::Egress;
 use crate::wit::wasi::stdio::Output;
@@ -39,6 +40,8 @@ pub enum Stop {
 pub struct Shared {
     pub meter: Meter,
     pub deadline: Instant,
+    /// The same on the clock of the surroundings, where there are such.
+    pub due: Option<Duration>,
     pub limits: Limits,
     pub logs: LogSink,
     /// Set when the call is to end; imports that wait then return.
@@ -58,6 +61,7 @@ impl Shared {
         Self {
             meter,
             deadline,
+            due: None,
             logs: LogSink::new(limits.log_lines, limits.log_line_bytes),
             spending: Arc::new(Spending::new(&limits)),
             limits,
@@ -68,6 +72,14 @@ impl Shared {
             peak_memory: AtomicU64::new(0),
             refused_memory: AtomicBool::new(false),
             refused_table: AtomicBool::new(false),
+        }
+    }
+
+    /// Has the call meet `surroundings`, whose clock ends it after `wall`.
+    pub fn surround(&mut self, surroundings: Option<&Arc<dyn Surroundings>>, wall: Duration) {
+        if let Some(surroundings) = surroundings {
+            self.due = Some(surroundings.monotonic() + wall);
+            self.spending.leave_on_disk(surroundings.disk_bytes());
         }
     }
 
@@ -302,7 +314,10 @@ impl PluginState {
 
     /// Milliseconds until the host ends the call, 0 after that.
     pub fn left_ms(&self) -> u64 {
-        let left = self.shared.deadline.saturating_duration_since(Instant::now());
+        let left = match (&self.call.services.surroundings, self.shared.due) {
+            (Some(surroundings), Some(due)) => due.saturating_sub(surroundings.monotonic()),
+            _ => self.shared.deadline.saturating_duration_since(Instant::now()),
+        };
         u64::try_from(left.as_millis()).unwrap_or(u64::MAX)
     }
 
@@ -327,23 +342,29 @@ impl PluginState {
 }
 
 /// A WASI context with closed input, logged output, and no folders, variables or network.
-pub fn wasi_builder(shared: &Shared) -> wasmtime_wasi::WasiCtxBuilder {
+pub fn wasi_builder(
+    shared: &Shared,
+    surroundings: Option<&Arc<dyn Surroundings>>,
+) -> wasmtime_wasi::WasiCtxBuilder {
     let mut builder = WasiCtx::builder();
     let output = |stream| Output { sink: shared.logs.clone(), spending: shared.spending.clone(), stream };
     builder
         .stdout(output(Stream::Stdout))
         .stderr(output(Stream::Stderr))
         .max_random_size(shared.limits.random_bytes);
+    if let Some(surroundings) = surroundings {
+        crate::wit::clocks::surround(&mut builder, surroundings);
+    }
     builder
 }
 
 impl WasiView for PluginState {
     fn ctx(&mut self) -> WasiCtxView<'_> {
         self.refresh_grants();
-        let shared = &self.shared;
+        let (shared, surroundings) = (&self.shared, self.call.services.surroundings.as_ref());
         // Every function of WASI comes by here.
         shared.spending.count_host_call();
-        let ctx = self.wasi.get_or_insert_with(|| Box::new(wasi_builder(shared).build()));
+        let ctx = self.wasi.get_or_insert_with(|| Box::new(wasi_builder(shared, surroundings).build()));
         WasiCtxView { ctx, table: &mut self.table }
     }
 }

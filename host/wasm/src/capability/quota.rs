@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::limit::Limit;
-use crate::call::spending::QuotaExceeded;
+use crate::call::spending::NoRoom;
 
 /// How long a count is believed.
 const BELIEVED: Duration = Duration::from_secs(5 * 60);
@@ -117,7 +117,7 @@ impl Quota {
     }
 
     /// Takes room for `bytes` before they are written.
-    pub fn grow(&self, bytes: u64) -> Result<(), QuotaExceeded> {
+    pub fn grow(&self, bytes: u64) -> Result<(), NoRoom> {
         self.take(&self.count.bytes, bytes, self.most_bytes)
     }
 
@@ -127,7 +127,7 @@ impl Quota {
     }
 
     /// Takes the place of one more file, folder or link before it is made.
-    pub fn make(&self) -> Result<(), QuotaExceeded> {
+    pub fn make(&self) -> Result<(), NoRoom> {
         self.take(&self.count.entries, 1, self.most_entries)
     }
 
@@ -136,14 +136,14 @@ impl Quota {
         give(&self.count.entries, 1);
     }
 
-    fn take(&self, counter: &AtomicU64, amount: u64, most: u64) -> Result<(), QuotaExceeded> {
+    fn take(&self, counter: &AtomicU64, amount: u64, most: u64) -> Result<(), NoRoom> {
         let room = |held: u64| held.checked_add(amount).filter(|sum| *sum <= most || amount == 0);
         let take = || counter.fetch_update(Relaxed, Relaxed, room).is_ok();
         if take() || (self.count.believe(BELIEVED_WHEN_FULL) && take()) {
             return Ok(());
         }
         self.refused.store(true, Relaxed);
-        Err(QuotaExceeded)
+        Err(NoRoom::Quota)
     }
 }
 
@@ -195,12 +195,12 @@ mod tests {
         let counts = FolderCounts::default();
         let quota = counts.quota("/notes", folder.path(), &limit(100, 3)).unwrap();
 
-        assert_eq!(quota.grow(41), Err(QuotaExceeded));
+        assert_eq!(quota.grow(41), Err(NoRoom::Quota));
         assert_eq!(quota.grow(40), Ok(()));
-        assert_eq!(quota.grow(1), Err(QuotaExceeded));
+        assert_eq!(quota.grow(1), Err(NoRoom::Quota));
         quota.shrink(5);
         assert_eq!(quota.grow(5), Ok(()));
-        assert_eq!((quota.make(), quota.make()), (Ok(()), Err(QuotaExceeded)));
+        assert_eq!((quota.make(), quota.make()), (Ok(()), Err(NoRoom::Quota)));
         assert!(quota.has_refused());
         assert_eq!(quota.bounds(), "100 bytes, 3 files");
     }
@@ -213,7 +213,7 @@ mod tests {
         let other = counts.quota("/b", folder.path(), &limit(10, 1)).unwrap();
 
         assert_eq!(one.grow(8), Ok(()));
-        assert_eq!(other.grow(8), Err(QuotaExceeded));
+        assert_eq!(other.grow(8), Err(NoRoom::Quota));
         assert!(one.is_same(&other) && !one.has_refused() && other.has_refused());
         assert!(counts.quota("/a", folder.path(), &Limit::default()).is_none());
     }

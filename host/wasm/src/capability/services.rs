@@ -13,6 +13,7 @@ use super::inbound::{Inbox, NoInbox};
 use super::keyvalue::{KeyvalueStore, NoKeyvalue};
 use super::ledger::{Ledger, NoLedger};
 use super::process::{NoPrograms, ProgramRunner};
+use super::surroundings::Surroundings;
 use super::throttle::Throttle;
 use super::websocket::{NoSockets, Sockets};
 
@@ -35,6 +36,8 @@ pub struct Ports {
     pub programs: Arc<dyn ProgramRunner>,
     /// Counts the uses that have a limit.
     pub throttle: Arc<Throttle>,
+    /// What calls meet in the place of the machine's clocks, chance and disk.
+    pub surroundings: Option<Arc<dyn Surroundings>>,
 }
 
 impl Deref for Services {
@@ -68,6 +71,7 @@ impl Services {
                 sockets: Arc::new(NoSockets),
                 programs: Arc::new(NoPrograms),
                 throttle: Arc::default(),
+                surroundings: None,
             }))
         });
         NONE.clone()
@@ -119,6 +123,13 @@ impl Services {
     #[must_use]
     pub fn with_http(mut self, http: HttpOutlet) -> Self {
         self.http = http;
+        self
+    }
+
+    /// The same, with other clocks, chance and disk than those of the machine.
+    #[must_use]
+    pub fn with_surroundings(mut self, surroundings: Arc<dyn Surroundings>) -> Self {
+        self.surroundings = Some(surroundings);
         self
     }
 

@@ -19,7 +19,7 @@ use wasmtime_wasi::p2::bindings::filesystem::types::{
 use wasmtime_wasi::p2::{DynInputStream, DynOutputStream, FsError, FsResult};
 
 use crate::call::quotas::FolderQuotas;
-use crate::call::spending::{QuotaExceeded, Spending};
+use crate::call::spending::{NoRoom, Spending};
 use crate::call::state::PluginState;
 use crate::capability::quota::Quota;
 use streams::{CountedInput, CountedOutput, Growth};
@@ -122,8 +122,15 @@ impl Files<'_> {
     }
 }
 
-fn full(_: QuotaExceeded) -> FsError {
-    ErrorCode::Quota.into()
+fn full(room: NoRoom) -> FsError {
+    code(room).into()
+}
+
+fn code(room: NoRoom) -> ErrorCode {
+    match room {
+        NoRoom::Quota => ErrorCode::Quota,
+        NoRoom::Disk => ErrorCode::InsufficientSpace,
+    }
 }
 
 impl types::Host for Files<'_> {
@@ -136,8 +143,9 @@ impl types::Host for Files<'_> {
         error: Resource<wasmtime::Error>,
     ) -> wasmtime::Result<Option<ErrorCode>> {
         let known = self.inner.table.get(&error)?.downcast_ref::<io::Error>();
-        if known.and_then(io::Error::get_ref).is_some_and(|inner| inner.is::<QuotaExceeded>()) {
-            return Ok(Some(ErrorCode::Quota));
+        let room = known.and_then(io::Error::get_ref).and_then(|inner| inner.downcast_ref::<NoRoom>());
+        if let Some(room) = room {
+            return Ok(Some(code(*room)));
         }
         types::Host::filesystem_error_code(&mut self.inner, error)
     }

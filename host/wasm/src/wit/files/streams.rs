@@ -8,7 +8,7 @@ use wasmtime_wasi::p2::{
     DynInputStream, DynOutputStream, InputStream, OutputStream, Pollable, StreamError, StreamResult,
 };
 
-use crate::call::spending::{QuotaExceeded, Spending};
+use crate::call::spending::{NoRoom, Spending};
 use crate::capability::quota::Quota;
 
 /// How far a stream makes its file longer.
@@ -21,7 +21,7 @@ pub(super) struct Growth {
 }
 
 impl Growth {
-    fn take(&mut self, bytes: u64) -> Result<(), QuotaExceeded> {
+    fn take(&mut self, bytes: u64) -> Result<(), NoRoom> {
         let Some(at) = self.at else { return self.quota.grow(bytes) };
         let end = at.saturating_add(bytes);
         self.quota.grow(end.saturating_sub(self.size))?;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use berth_broker::{Bounds, Broker, BrokerError, Caller, Phase, Receipt, Receipts, Timeouts};
+use berth_broker::{Bounds, Broker, BrokerError, Caller, Pace, Phase, Receipt, Receipts, Timeouts};
 use http_body_util::BodyExt as _;
 use wasmtime::StoreContextMut;
 use wasmtime::component::{Linker, Resource};
@@ -17,6 +17,7 @@ use crate::call::access::Access;
 use crate::call::state::PluginState;
 use crate::capability::Capability;
 use crate::capability::http::{GrantAuthority, PlacedSecrets, limits};
+use crate::capability::surroundings::Paced;
 
 /// The most that the headers of one request or answer weigh in the host.
 const FIELDS_BYTES: usize = 64 << 10;
@@ -133,7 +134,14 @@ impl Hooks {
         let access = &self.0;
         let view = access.view();
         let limit = view.limit(Capability::Http, |_| true);
-        let deadline = tokio::time::Instant::from_std(access.shared().deadline);
+        let surroundings = access.services().surroundings.clone();
+        let deadline = match (&surroundings, access.shared().due) {
+            (Some(surroundings), Some(due)) => {
+                tokio::time::Instant::now() + due.saturating_sub(surroundings.monotonic())
+            }
+            _ => tokio::time::Instant::from_std(access.shared().deadline),
+        };
+        let pace = surroundings.map(|surroundings| Arc::new(Paced(surroundings)) as Arc<dyn Pace>);
         let deadline = match limit.get("timeout_ms") {
             Some(ms) => deadline.min(tokio::time::Instant::now() + Duration::from_millis(ms)),
             None => deadline,
@@ -155,7 +163,7 @@ impl Hooks {
             secrets: Arc::new(PlacedSecrets(access.clone())),
             limits: limits(|name| limit.get(name)),
             receipts: Arc::new(Told(access.clone())),
-            bounds: Bounds { timeouts, deadline, cancel: access.cancel().clone() },
+            bounds: Bounds { timeouts, deadline, cancel: access.cancel().clone(), pace },
         }
     }
 }

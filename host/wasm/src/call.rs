@@ -15,6 +15,7 @@ pub mod ready;
 pub(crate) mod resident;
 pub mod run;
 pub mod spending;
+pub mod stage;
 pub mod state;
 pub mod used;
 

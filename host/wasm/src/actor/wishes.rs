@@ -98,7 +98,7 @@ pub fn is_name(text: &str) -> bool {
 
 impl Wishes {
     /// Takes over what a guest wished; what was left for the next start comes with it.
-    pub(super) fn of(wishes: wit::Wishes) -> Result<(Self, Vec<u8>), BadWish> {
+    pub(crate) fn of(wishes: wit::Wishes) -> Result<(Self, Vec<u8>), BadWish> {
         let bad = |message: String| Err(BadWish(message));
         for (what, count, most) in [
             ("web addresses", wishes.webhooks.len(), MAX_HOOKS),

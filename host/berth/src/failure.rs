@@ -177,6 +177,12 @@ impl From<berth_package::PackageError> for Failure {
     }
 }
 
+impl From<berth_kit::KitError> for Failure {
+    fn from(error: berth_kit::KitError) -> Self {
+        Self::failed(error.code(), chain(&error))
+    }
+}
+
 impl From<berth_wasm::HostError> for Failure {
     fn from(error: berth_wasm::HostError) -> Self {
         Self::failed(error.code(), chain(&error))

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::{files, step};
 
 /// Our crates and those of ours that each may use. A new arrow is a change of the architecture.
-const ARROWS: [(&str, &[&str]); 19] = [
+const ARROWS: [(&str, &[&str]); 20] = [
     ("berth-model", &[]),
     ("berth-proto", &[]),
     ("berth-broker", &[]),
@@ -18,6 +18,7 @@ const ARROWS: [(&str, &[&str]); 19] = [
     ("berth-secrets", &[]),
     ("berth-store", &["berth-core", "berth-model"]),
     ("berth-wasm", &["berth-broker", "berth-core", "berth-model", "berth-package", "berth-secrets"]),
+    ("berth-kit", &["berth-broker", "berth-core", "berth-model", "berth-secrets", "berth-wasm"]),
     ("berth-llm", &["berth-core"]),
     ("berth-hub", &["berth-core", "berth-model", "berth-proto"]),
     ("berth-http", &["berth-core", "berth-hub", "berth-model"]),
@@ -34,6 +35,7 @@ const ARROWS: [(&str, &[&str]); 19] = [
             "berth-core",
             "berth-http",
             "berth-hub",
+            "berth-kit",
             "berth-llm",
             "berth-model",
             "berth-package",

@@ -10,6 +10,7 @@ mod life;
 mod pack;
 mod sent;
 mod show;
+mod test;
 mod transfer;
 mod verify;
 
@@ -26,6 +27,7 @@ use crate::output;
 
 const EXAMPLES: &str = "\
 Examples:
+  berth plugin test ./tally
   berth plugin pack ./tally --key publisher.key
   berth plugin verify tally-0.1.0.berth
   berth plugin install tally-0.1.0.berth
@@ -52,6 +54,8 @@ struct Plugin {
 
 #[derive(Debug, Subcommand)]
 enum Action {
+    /// Tell a plugin the stories of its folder, in the real engine and without a host.
+    Test(test::Options),
     /// Pack the folder of a plugin into one .berth file; the same folder gives the same bytes.
     Pack(pack::Options),
     /// Check every byte of a .berth file, its signature and its publisher, without a host or a network.
@@ -112,6 +116,7 @@ enum Action {
 
 pub async fn run(global: &Global, options: Options) -> Result<(), Failure> {
     match options.action {
+        Action::Test(options) => test::run(global, &options).await,
         Action::Pack(options) => pack::run(global, &options),
         Action::Verify(options) => verify::run(global, &options),
         Action::Key(options) => key::run(global, &options),
@@ -125,7 +130,12 @@ async fn with_host(global: &Global, action: Action) -> Result<(), Failure> {
     let client = Client::find(global)?;
     match action {
         // They need no host.
-        Action::Pack(_) | Action::Verify(_) | Action::Key(_) | Action::Push(_) | Action::Pull(_) => Ok(()),
+        Action::Test(_)
+        | Action::Pack(_)
+        | Action::Verify(_)
+        | Action::Key(_)
+        | Action::Push(_)
+        | Action::Pull(_) => Ok(()),
         Action::Install { path } => install::run(global, &client, &path).await,
         Action::Upgrade(options) => life::upgrade(global, &client, options).await,
         Action::Rollback(options) => life::rollback(global, &client, options).await,

@@ -109,7 +109,9 @@ impl Reader<'_> {
         let ended = shell.output().unwrap();
         let said = String::from_utf8(ended.stdout).unwrap();
         // A tool that failed is an answer: its words are a JSON object.
-        let failed = said.contains("error: ") || said.replace("failed: {", "").contains("failed: ");
+        let failed = said.contains("error: ")
+            || said.replace("failed: {", "").contains("failed: ")
+            || said.contains("FAILED ");
         assert_eq!(ended.status.success(), !failed, "$ {command}\n{said}");
         said
     }
@@ -157,6 +159,31 @@ fn the_commands_of_the_page_on_packages_say_what_it_shows() {
     let consoles: Vec<_> = blocks(&page).into_iter().filter(|block| block.kind == "console").collect();
     assert!(consoles.len() >= 6);
     consoles.iter().for_each(|block| reader.follow(&block.text));
+}
+
+#[test]
+fn the_commands_of_the_page_on_testing_say_what_it_shows() {
+    let host = Host::start(Options::default());
+    let page = page("plugin-testing.md");
+    for (folder, built) in [("notes", "notes"), ("forge", "http")] {
+        let to = host.scratch().join(folder);
+        std::fs::create_dir_all(to.join("tests")).unwrap();
+        for file in ["plugin.toml", &format!("{built}.wasm")] {
+            std::fs::copy(plugin(built).join(file), to.join(file)).unwrap();
+        }
+    }
+    let reader = Reader { host: &host, folder: host.scratch().to_owned() };
+
+    let mut consoles = 0;
+    for block in blocks(&page) {
+        if block.about.contains("/tests/") {
+            std::fs::write(host.scratch().join(&block.about), &block.text).unwrap();
+        } else if block.kind == "console" {
+            reader.follow(&block.text);
+            consoles += 1;
+        }
+    }
+    assert!(consoles >= 3);
 }
 
 #[test]

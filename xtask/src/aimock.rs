@@ -2,9 +2,9 @@
 
 use std::path::PathBuf;
 
-use crate::npm;
+use berth_build::npm;
 
 /// Installs the program unless it is there, and returns its script.
 pub fn install() -> anyhow::Result<PathBuf> {
-    npm::install("@copilotkit/aimock@1.43.0", "dist/cli.js")
+    Ok(npm::install(&crate::workshop(None), "@copilotkit/aimock@1.43.0", "dist/cli.js")?)
 }

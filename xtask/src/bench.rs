@@ -3,9 +3,10 @@
 use std::path::PathBuf;
 
 use anyhow::{Context, bail};
+use berth_build::npm;
 use clap::Args;
 
-use crate::{guests, npm, step};
+use crate::{guests, step};
 
 /// A server of the Model Context Protocol with a tool `echo`.
 const MCP_SERVER: &str = "@modelcontextprotocol/server-everything@2026.8.31";
@@ -41,7 +42,7 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
         bench.arg("--quick");
     }
     if words.is_empty() || words.iter().any(|word| "mcp".contains(word.as_str())) {
-        bench.env("BERTH_MCP_SERVER", npm::install(MCP_SERVER, "dist/index.js")?);
+        bench.env("BERTH_MCP_SERVER", npm::install(&crate::workshop(None), MCP_SERVER, "dist/index.js")?);
     }
     step::run("measuring", &mut bench)?;
     if options.write { written(&tables) } else { Ok(()) }

@@ -1,15 +1,16 @@
 //! `cargo xtask guests`: builds the components that have changed.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, bail};
+use berth_build::rust::STACK_BYTES;
+use berth_build::{Choice, Crate, Toolchain, toolchain};
 use clap::Args;
 
-use crate::guest::{Guest, Kind, STACK_BYTES};
-use crate::toolchain::{self, Choice, Toolchain};
-use crate::{component, files, step};
+use crate::guest::{Guest, Kind};
+use crate::{files, step};
 
 /// What to build, and with what.
 #[derive(Args, Default)]
@@ -49,9 +50,9 @@ pub fn all() -> anyhow::Result<()> {
 
 fn from_environment() -> anyhow::Result<Option<Choice>> {
     let Ok(name) = std::env::var("BERTH_GUEST_TOOLCHAIN") else { return Ok(None) };
-    match <Choice as clap::ValueEnum>::from_str(&name, false) {
+    match name.parse() {
         Ok(choice) => Ok(Some(choice)),
-        Err(_) => bail!("BERTH_GUEST_TOOLCHAIN is `rustup` or `debian`, not `{name}`"),
+        Err(reason) => bail!("BERTH_GUEST_TOOLCHAIN: {reason}"),
     }
 }
 
@@ -70,7 +71,7 @@ fn build(guests: Vec<&Guest>, forced: Option<Choice>) -> anyhow::Result<()> {
         step::say(&format!("guests: all {} are up to date", guests.len()));
         return Ok(());
     }
-    let toolchain = Toolchain::choose(forced)?;
+    let toolchain = Toolchain::choose(&crate::workshop(forced), &crate::root())?;
     let names: Vec<_> = changed.iter().map(|(guest, _)| guest.name.as_str()).collect();
     step::say(&format!(
         "guests: building {} of {}: {}{}",
@@ -93,25 +94,26 @@ fn build(guests: Vec<&Guest>, forced: Option<Choice>) -> anyhow::Result<()> {
 fn compile<'a>(toolchain: &Toolchain, guests: impl Iterator<Item = &'a Guest>) -> anyhow::Result<()> {
     let mut together: BTreeMap<&str, Vec<&Guest>> = BTreeMap::new();
     for guest in guests {
-        let target = toolchain.target(guest);
-        if !guest.also_library && guest.stack_bytes == STACK_BYTES {
+        let source = &guest.source;
+        let target = toolchain.target(source.wasi);
+        if !source.also_library && source.stack_bytes == STACK_BYTES {
             together.entry(target).or_default().push(guest);
             continue;
         }
         // Cargo leaves link-time optimisation out for a crate that is a Rust library as well, so it must not be.
         let mut cargo = cargo("rustc");
-        cargo.args(["--lib", "--crate-type", "cdylib", "--package", &guest.package]);
-        toolchain.prepare(&mut cargo, target, None);
-        cargo.arg("--").arg(toolchain::stack_flag(guest.stack_bytes));
+        cargo.args(["--lib", "--crate-type", "cdylib", "--package", &source.package]);
+        toolchain.prepare(&mut cargo, target, None, &target_folder());
+        cargo.arg("--").arg(toolchain::stack_flag(source.stack_bytes));
         succeed(&mut cargo, &guest.name)?;
     }
     for (target, guests) in together {
         let mut cargo = cargo("build");
         cargo.arg("--lib");
         for guest in &guests {
-            cargo.args(["--package", &guest.package]);
+            cargo.args(["--package", &guest.source.package]);
         }
-        toolchain.prepare(&mut cargo, target, Some(STACK_BYTES));
+        toolchain.prepare(&mut cargo, target, Some(STACK_BYTES), &target_folder());
         let names: Vec<_> = guests.iter().map(|guest| guest.name.as_str()).collect();
         succeed(&mut cargo, &names.join(", "))?;
     }
@@ -134,22 +136,20 @@ fn succeed(cargo: &mut Command, names: &str) -> anyhow::Result<()> {
 
 /// Makes the component of a module, and puts beside it what the host reads.
 fn finish(guest: &Guest, toolchain: &Toolchain, target: &Path) -> anyhow::Result<()> {
-    let component = component(guest, toolchain)?;
+    let component = guest.source.component(toolchain, &target_folder())?;
     if guest.kind == Kind::Plugin {
-        dress(guest, &target.join("plugins").join(&guest.name))?;
+        dress(&guest.source, &target.join("plugins").join(&guest.name))?;
     }
-    files::write(&guest.component(target), &component)
+    Ok(files::write(&guest.component(target), &component)?)
 }
 
-/// The component of the module that cargo has made of `guest`.
-pub fn component(guest: &Guest, toolchain: &Toolchain) -> anyhow::Result<Vec<u8>> {
-    let triple = toolchain.target(guest);
-    let module = toolchain::target_folder().join(triple).join("guest").join(guest.module_name());
-    component::encode(files::read(&module)?, Toolchain::needs_adapter(triple))
+/// Where cargo builds guests, away from the host.
+fn target_folder() -> PathBuf {
+    crate::target().join("guests")
 }
 
 /// Puts into the folder of a built plugin what the host reads beside the component.
-pub fn dress(guest: &Guest, folder: &Path) -> anyhow::Result<()> {
+fn dress(guest: &Crate, folder: &Path) -> anyhow::Result<()> {
     files::write(&folder.join("plugin.toml"), &files::read(&guest.folder.join("plugin.toml"))?)?;
     // The compiler drops doc comments; the host takes them from here.
     files::mirror(&guest.folder.join("wit"), &folder.join("wit"))?;
@@ -180,4 +180,22 @@ fn remove_strangers(guests: &[Guest]) -> anyhow::Result<()> {
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    #[test]
+    fn plugins_of_others_are_built_by_the_profile_of_ours() {
+        let manifest: toml::Table =
+            files::read_text(&crate::root().join("Cargo.toml")).unwrap().parse().unwrap();
+        let profile = manifest["profile"]["guest"].as_table().unwrap().iter();
+        let ours: std::collections::BTreeSet<_> =
+            profile.map(|(key, value)| format!("profile.guest.{key}={value}")).collect();
+
+        assert_eq!(ours, berth_build::rust::PROFILE.map(str::to_owned).into());
+    }
 }

@@ -2,29 +2,26 @@
 
 mod aimock;
 mod bench;
-mod component;
 mod conformance;
 mod debian;
 mod errors;
-mod files;
+mod examples;
 mod foreign;
 mod fuzz;
 mod guest;
 mod guests;
 mod host;
-mod npm;
-mod plugin;
 mod postgres;
 mod step;
 mod test;
 #[cfg(test)]
 mod tidy;
-mod toolchain;
 mod up;
 
 use std::path::PathBuf;
 use std::process::{Command, ExitCode};
 
+use berth_build::{Packages, Workshop, files};
 use clap::{Parser, Subcommand};
 
 #[derive(Parser)]
@@ -38,8 +35,8 @@ struct Arguments {
 enum Task {
     /// Builds the plugins and the guests of the tests to WebAssembly.
     Guests(guests::Options),
-    /// Builds a plugin in a folder of its own.
-    Plugin(plugin::Options),
+    /// Builds the example plugins, and tests them in their languages.
+    Examples,
     /// Writes docs/errors.md from the tables in docs/errors/.
     Errors,
     /// Measures, beside programs of the same kind.
@@ -58,8 +55,8 @@ fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let done = match arguments.task {
         Task::Guests(options) => guests::run(&options),
-        Task::Plugin(options) => plugin::run(&options),
         Task::Errors => errors::run(),
+        Task::Examples => examples::all().map(drop),
         Task::Bench(options) => bench::run(&options),
         Task::Conformance => conformance::run(),
         Task::Fuzz(options) => fuzz::run(&options),
@@ -86,6 +83,16 @@ fn root() -> PathBuf {
 /// The folder of everything that is built, wherever the environment puts that of the host.
 fn target() -> PathBuf {
     root().join("target")
+}
+
+/// What plugins are built with here: what Debian has is installed, and all else lies below `target/`.
+fn workshop(choice: Option<berth_build::Choice>) -> Workshop<'static> {
+    Workshop { cache: tools(), packages: Packages::Install, choice, verbose: false, say: &step::say }
+}
+
+/// Where the tool chains from npm and PyPI are kept.
+fn tools() -> PathBuf {
+    target().join("tools")
 }
 
 /// The cargo that runs us, at the root of the workspace.

@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use crate::{aimock, debian, foreign, guests, postgres, step};
+use crate::{aimock, debian, examples, foreign, guests, postgres, step};
 
 /// What to run.
 #[derive(Args)]
@@ -42,6 +42,7 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
     guests::all()?;
     let script = aimock::install()?;
     let foreign = foreign::build()?;
+    let examples = examples::all()?;
     let cluster = postgres::Cluster::start()?;
     if !step::has("docker-registry") {
         debian::install(&["docker-registry"])?;
@@ -58,7 +59,7 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
         tests.args(["test", "--workspace", "--lib", "--bins", "--tests", "--no-fail-fast"]);
     }
     tests.args(&options.runner).env("BERTH_AIMOCK", script).env("BERTH_TEST_POSTGRES_URL", cluster.url());
-    tests.env("BERTH_FOREIGN", foreign);
+    tests.env("BERTH_FOREIGN", foreign).env("BERTH_EXAMPLES", examples).env("BERTH_CACHE", crate::tools());
     let target = crate::target();
     tests.env("BERTH_PLUGINS", target.join("plugins")).env("BERTH_FIXTURES", target.join("fixtures"));
     // Traps and errors capture a backtrace each when this is set; the tests measure none of them.

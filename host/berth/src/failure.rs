@@ -177,6 +177,12 @@ impl From<berth_package::PackageError> for Failure {
     }
 }
 
+impl From<berth_build::BuildError> for Failure {
+    fn from(error: berth_build::BuildError) -> Self {
+        Self::failed(error.code(), chain(&error))
+    }
+}
+
 impl From<berth_kit::KitError> for Failure {
     fn from(error: berth_kit::KitError) -> Self {
         Self::failed(error.code(), chain(&error))

@@ -40,6 +40,19 @@ pub struct Manifest {
     pub wishes: Wishes,
     pub instances: Instances,
     pub config_schema: Option<String>,
+    /// For the machine of the author; a host does nothing with it.
+    pub build: BuildHints,
+}
+
+/// What a build cannot see by the files.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct BuildHints {
+    /// What the sources are written in.
+    pub language: Option<String>,
+    /// The world that the component is of, where `wit/` has several.
+    pub world: Option<String>,
+    /// The file that the build begins at.
+    pub source: Option<String>,
 }
 
 /// What a plugin is.
@@ -228,6 +241,11 @@ impl Reader<'_> {
                 Some(file::Instances::Actor) => Instances::Actor,
             },
             config_schema: file.config.schema_file,
+            build: BuildHints {
+                language: file.build.language,
+                world: file.build.world,
+                source: file.build.source,
+            },
         })
     }
 

@@ -8,10 +8,11 @@ use serde_json::{Value, json};
 use crate::{files, step};
 
 /// Our crates and those of ours that each may use. A new arrow is a change of the architecture.
-const ARROWS: [(&str, &[&str]); 20] = [
+const ARROWS: [(&str, &[&str]); 22] = [
     ("berth-model", &[]),
     ("berth-proto", &[]),
     ("berth-broker", &[]),
+    ("berth-build", &[]),
     ("berth-core", &["berth-model"]),
     ("berth-package", &[]),
     ("berth-process", &[]),
@@ -32,6 +33,7 @@ const ARROWS: [(&str, &[&str]); 20] = [
         "berth",
         &[
             "berth-broker",
+            "berth-build",
             "berth-core",
             "berth-http",
             "berth-hub",
@@ -46,6 +48,7 @@ const ARROWS: [(&str, &[&str]); 20] = [
             "berth-wasm",
         ],
     ),
+    ("xtask", &["berth-build"]),
 ];
 
 /// Crates of others that only the named ones of ours may use.

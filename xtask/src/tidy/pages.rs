@@ -76,7 +76,7 @@ fn pages() -> Vec<PathBuf> {
     let root = crate::root();
     let mut pages = files::below(&root.join("docs")).unwrap();
     pages.push(root.join("README.md"));
-    for folder in ["plugins", "sdk-guest"] {
+    for folder in ["examples", "plugins", "sdk-guest"] {
         pages.extend(files::below(&root.join(folder)).unwrap());
     }
     pages.retain(|page| page.extension().is_some_and(|extension| extension == "md"));

@@ -1,12 +1,15 @@
 //! `berth plugin`.
 
 mod audit;
+mod build;
 mod call;
+mod dev;
 mod events;
 mod grant;
 mod install;
 mod key;
 mod life;
+mod new;
 mod pack;
 mod sent;
 mod show;
@@ -27,6 +30,8 @@ use crate::output;
 
 const EXAMPLES: &str = "\
 Examples:
+  berth plugin new tally --lang rust
+  berth plugin build tally
   berth plugin test ./tally
   berth plugin pack ./tally --key publisher.key
   berth plugin verify tally-0.1.0.berth
@@ -54,6 +59,12 @@ struct Plugin {
 
 #[derive(Debug, Subcommand)]
 enum Action {
+    /// Begin a plugin: a folder that builds, tests and installs as it is.
+    New(new::Options),
+    /// Build a plugin with the tool chain of its language, and show the tools in it.
+    Build(build::Options),
+    /// Build after each change, put the plugin into the running host, and follow its log.
+    Dev(dev::Options),
     /// Tell a plugin the stories of its folder, in the real engine and without a host.
     Test(test::Options),
     /// Pack the folder of a plugin into one .berth file; the same folder gives the same bytes.
@@ -117,6 +128,8 @@ enum Action {
 pub async fn run(global: &Global, options: Options) -> Result<(), Failure> {
     match options.action {
         Action::Test(options) => test::run(global, &options).await,
+        Action::New(options) => new::run(global, &options),
+        Action::Build(options) => build::run(global, options).await,
         Action::Pack(options) => pack::run(global, &options),
         Action::Verify(options) => verify::run(global, &options),
         Action::Key(options) => key::run(global, &options),
@@ -130,12 +143,9 @@ async fn with_host(global: &Global, action: Action) -> Result<(), Failure> {
     let client = Client::find(global)?;
     match action {
         // They need no host.
-        Action::Test(_)
-        | Action::Pack(_)
-        | Action::Verify(_)
-        | Action::Key(_)
-        | Action::Push(_)
-        | Action::Pull(_) => Ok(()),
+        Action::New(_) | Action::Build(_) | Action::Pack(_) | Action::Verify(_) | Action::Key(_) => Ok(()),
+        Action::Test(_) | Action::Push(_) | Action::Pull(_) => Ok(()),
+        Action::Dev(options) => dev::run(global, &client, options).await,
         Action::Install { path } => install::run(global, &client, &path).await,
         Action::Upgrade(options) => life::upgrade(global, &client, options).await,
         Action::Rollback(options) => life::rollback(global, &client, options).await,

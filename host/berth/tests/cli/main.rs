@@ -7,8 +7,10 @@ mod support;
 
 mod approvals;
 mod components;
+mod dev;
 mod guide;
 mod host;
+mod languages;
 mod local;
 mod output;
 mod packages;

@@ -317,6 +317,27 @@ pub fn fixture(name: &str) -> PathBuf {
     existing(built("BERTH_FIXTURES", "fixtures").join(format!("{name}.wasm")))
 }
 
+/// The folder of an example plugin that `cargo xtask test` built.
+pub fn example(name: &str) -> PathBuf {
+    existing(built("BERTH_EXAMPLES", "examples").join(name))
+}
+
+/// Gives a command the tool chains of this machine, and what `cargo xtask test` has installed for other languages.
+pub fn tools(command: &mut Command) {
+    let names =
+        ["HOME", "CARGO_HOME", "RUSTUP_HOME", "RUSTUP_TOOLCHAIN", "BERTH_GUEST_TOOLCHAIN", "WASI_SDK_PATH"];
+    for name in names {
+        if let Some(value) = std::env::var_os(name) {
+            command.env(name, value);
+        }
+    }
+    command.env("BERTH_CACHE", built("BERTH_CACHE", "tools"));
+    // What plugins in Rust have in common is built once, and nothing is fetched.
+    command
+        .env("CARGO_TARGET_DIR", built("CARGO_TARGET_DIR", "").join("authors"))
+        .env("CARGO_NET_OFFLINE", "true");
+}
+
 fn built(variable: &str, folder: &str) -> PathBuf {
     match std::env::var_os(variable) {
         Some(path) => path.into(),

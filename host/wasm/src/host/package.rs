@@ -159,7 +159,7 @@ fn utf8(bytes: &[u8], name: &str) -> Result<String, PackageError> {
 }
 
 /// Reads and checks the manifest of a folder.
-pub(crate) fn manifest(folder: &Path) -> Result<(String, Manifest), HostError> {
+pub fn manifest(folder: &Path) -> Result<(String, Manifest), HostError> {
     let text = text(&folder.join(MANIFEST), MANIFEST_BYTES)?;
     let parsed = Manifest::parse(&text)?;
     Ok((text, parsed))

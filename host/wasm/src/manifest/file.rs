@@ -21,6 +21,8 @@ pub(super) struct File {
     pub limits: Limits,
     #[serde(default)]
     pub config: Config,
+    #[serde(default)]
+    pub build: Build,
 }
 
 #[derive(Deserialize)]
@@ -135,4 +137,12 @@ pub(super) enum Instances {
 #[serde(deny_unknown_fields)]
 pub(super) struct Config {
     pub schema_file: Option<String>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Build {
+    pub language: Option<String>,
+    pub world: Option<String>,
+    pub source: Option<String>,
 }

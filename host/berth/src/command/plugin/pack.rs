@@ -90,7 +90,7 @@ pub fn write(out: &Path, bytes: &[u8]) -> Result<(), PackageError> {
 }
 
 /// A mistake in the manifest is shown in its line.
-fn shown(folder: &Path, error: berth_wasm::HostError) -> Failure {
+pub fn shown(folder: &Path, error: berth_wasm::HostError) -> Failure {
     let file = folder.join("plugin.toml");
     let source = fs::read_to_string(&file).ok();
     let bad = source.and_then(|source| {

@@ -4,11 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use anyhow::{Context, bail};
-use clap::ValueEnum;
-
-use crate::guest::Guest;
-use crate::{debian, step};
+use crate::{BuildError, Workshop, command};
 
 const WASIP2: &str = "wasm32-wasip2";
 const WASIP1: &str = "wasm32-wasip1";
@@ -25,12 +21,24 @@ const DEBIAN_RUSTC: &str = "/usr/bin/rustc";
 const WASI_LIBC: &str = "/usr/lib/wasm32-wasi";
 
 /// A way to a compiler, to force one.
-#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Choice {
     /// The target of the Rust tool chain in use, added by rustup when it is missing.
     Rustup,
     /// Debian's compiler with the source of its standard library.
     Debian,
+}
+
+impl std::str::FromStr for Choice {
+    type Err = String;
+
+    fn from_str(word: &str) -> Result<Self, String> {
+        match word {
+            "rustup" => Ok(Self::Rustup),
+            "debian" => Ok(Self::Debian),
+            other => Err(format!("a tool chain for Rust is `rustup` or `debian`, not `{other}`")),
+        }
+    }
 }
 
 /// A compiler for guests.
@@ -42,45 +50,50 @@ pub enum Toolchain {
 }
 
 impl Toolchain {
-    /// Finds or makes one, and says which and why.
-    pub fn choose(forced: Option<Choice>) -> anyhow::Result<Self> {
-        let rustc = Rustc::ask()?;
+    /// Finds or makes one for a crate in `folder`, and says which and why.
+    pub fn choose(workshop: &Workshop<'_>, folder: &Path) -> Result<Self, BuildError> {
+        let rustc = Rustc::ask(folder)?;
+        let forced = workshop.choice;
         if forced != Some(Choice::Debian) {
             if rustc.has(WASIP2) {
-                step::say(&format!("guests: the Rust target {WASIP2} is installed"));
+                workshop.say(&format!("Rust: the target {WASIP2} is installed"));
                 return Ok(Self::Installed { bare: rustc.has(BARE) });
             }
-            step::say(&format!("guests: the Rust target {WASIP2} is missing, asking rustup for it"));
+            workshop.say(&format!("Rust: the target {WASIP2} is missing, asking rustup for it"));
             // It may say that all is well because it knows of a target whose files are gone.
-            let added = add_target().and_then(|()| match rustc.has(WASIP2) {
+            let added = add_target(folder).and_then(|()| match rustc.has(WASIP2) {
                 true => Ok(()),
-                false => Err(anyhow::anyhow!("it says that {WASIP2} is there, and it is not")),
+                false => {
+                    Err(BuildError::failed(format!("it says that {WASIP2} is there, and it is not"), ""))
+                }
             });
             match added {
                 Ok(()) => {
-                    step::say(&format!("guests: rustup has added {WASIP2}"));
+                    workshop.say(&format!("Rust: rustup has added {WASIP2}"));
                     return Ok(Self::Installed { bare: rustc.has(BARE) });
                 }
                 Err(error) if forced.is_some() || !cfg!(target_os = "linux") => {
-                    return Err(error.context(format!(
-                        "plugins need the Rust target {WASIP2}: run `rustup target add {WASIP2}` while online"
-                    )));
+                    return Err(BuildError::missing(
+                        format!(
+                            "a plugin in Rust needs the target {WASIP2}, and rustup cannot add it ({error})"
+                        ),
+                        format!("run `rustup target add {WASIP2}` while online"),
+                    ));
                 }
-                Err(error) => step::say(&format!("guests: rustup cannot ({error:#})")),
+                Err(error) => workshop.say(&format!("Rust: rustup cannot ({error})")),
             }
         }
-        let toolchain = Self::debian(&rustc).with_context(|| {
-            format!(
-                "plugins need the Rust target {WASIP2} (`rustup target add {WASIP2}`) or Debian's rustc-web"
-            )
-        })?;
-        step::say("guests: building with Debian's rustc and the source of its standard library");
+        let toolchain = Self::debian(&rustc, workshop)?;
+        workshop.say("Rust: building with Debian's rustc and the source of its standard library");
         Ok(toolchain)
     }
 
-    fn debian(rustc: &Rustc) -> anyhow::Result<Self> {
+    fn debian(rustc: &Rustc, workshop: &Workshop<'_>) -> Result<Self, BuildError> {
+        let why = format!(
+            "a plugin in Rust needs the target {WASIP2} (`rustup target add {WASIP2}`), or Debian's compiler"
+        );
         if !cfg!(target_os = "linux") {
-            bail!("there is no Debian on this system");
+            return Err(BuildError::missing(why, "there is no Debian on this system"));
         }
         let mut missing = Vec::new();
         if !Path::new(DEBIAN_RUSTC).exists() {
@@ -92,20 +105,18 @@ impl Toolchain {
         if !Path::new(WASI_LIBC).join("libc.a").exists() {
             missing.push("wasi-libc");
         }
+        let linker = rustc.linker();
+        if linker.is_none() {
+            missing.push("lld");
+        }
         if !missing.is_empty() {
-            debian::install(&missing)?;
+            workshop.need(&why, &missing)?;
         }
         if !Path::new(LIBRARY_SOURCE).exists() {
-            bail!("rust-web-src is installed, but {LIBRARY_SOURCE} is not there");
+            let fix = format!("rust-web-src is installed, but {LIBRARY_SOURCE} is not there");
+            return Err(BuildError::missing(why, fix));
         }
-        let linker = match rustc.linker() {
-            Some(linker) => linker,
-            None => {
-                debian::install(&["lld"])?;
-                "wasm-ld".into()
-            }
-        };
-        Ok(Self::Debian { linker })
+        Ok(Self::Debian { linker: linker.unwrap_or_else(|| "wasm-ld".into()) })
     }
 
     /// Why the first build takes longer, if it does.
@@ -116,11 +127,11 @@ impl Toolchain {
         }
     }
 
-    /// The name of the target that `guest` is built for.
-    pub fn target(&self, guest: &Guest) -> &'static str {
+    /// The name of the target for a crate that uses `wasi` or does not.
+    pub fn target(&self, wasi: bool) -> &'static str {
         match self {
-            Self::Installed { bare } if guest.wasi || !bare => WASIP2,
-            Self::Debian { .. } if guest.wasi => WASIP1,
+            Self::Installed { bare } if wasi || !bare => WASIP2,
+            Self::Debian { .. } if wasi => WASIP1,
             Self::Installed { .. } | Self::Debian { .. } => BARE,
         }
     }
@@ -130,17 +141,18 @@ impl Toolchain {
         target == WASIP1
     }
 
-    /// Adds to a `cargo build` or `cargo rustc` what this compiler needs for `target`.
+    /// Adds to a `cargo build` or `cargo rustc` what this compiler needs for `target`; all that is made goes below
+    /// `folder`.
     ///
     /// `stack_bytes` is for every crate that is linked. A command that names the stack of one crate itself gives none:
     /// the linker takes the last of two, which is the one from the environment.
-    pub fn prepare(&self, cargo: &mut Command, target: &str, stack_bytes: Option<u32>) {
+    pub fn prepare(&self, cargo: &mut Command, target: &str, stack_bytes: Option<u32>, folder: &Path) {
         let mut flags: Vec<String> = stack_bytes.map(stack_flag).into_iter().collect();
         flags.push("-Clink-arg=--stack-first".to_owned());
         if target == WASIP2 {
             flags.push(format!("-Clink-arg=--initial-heap={HEAP_BYTES}"));
         }
-        cargo.args(["--profile", "guest", "--target", target, "--target-dir"]).arg(target_folder());
+        cargo.args(["--profile", "guest", "--target", target, "--target-dir"]).arg(folder);
         if let Self::Debian { linker } = self {
             cargo.arg("-Zbuild-std=std,panic_abort");
             cargo.env("RUSTC", DEBIAN_RUSTC).env("RUSTC_BOOTSTRAP", "1");
@@ -161,11 +173,6 @@ pub fn stack_flag(bytes: u32) -> String {
     format!("-Clink-arg=-zstack-size={bytes}")
 }
 
-/// Where cargo builds guests, away from the host.
-pub fn target_folder() -> PathBuf {
-    crate::target().join("guests")
-}
-
 /// What the compiler on the path says of itself.
 struct Rustc {
     sysroot: PathBuf,
@@ -173,11 +180,15 @@ struct Rustc {
 }
 
 impl Rustc {
-    fn ask() -> anyhow::Result<Self> {
-        let sysroot = step::quietly("rustc", Command::new("rustc").args(["--print", "sysroot"]))?;
-        let version = step::quietly("rustc", Command::new("rustc").arg("-vV"))?;
-        let host = version.lines().find_map(|line| line.strip_prefix("host: "));
-        let host = host.context("rustc does not say what it runs on")?.to_owned();
+    /// The one that is in use in `folder`, which may name its own.
+    fn ask(folder: &Path) -> Result<Self, BuildError> {
+        let ask = |arguments: &[&str]| {
+            command::quietly("rustc", Command::new("rustc").current_dir(folder).args(arguments))
+        };
+        let sysroot = ask(&["--print", "sysroot"])?;
+        let version = ask(&["-vV"])?;
+        let host =
+            version.lines().find_map(|line| line.strip_prefix("host: ")).unwrap_or_default().to_owned();
         Ok(Self { sysroot: sysroot.trim().into(), host })
     }
 
@@ -195,16 +206,16 @@ impl Rustc {
         if own.exists() {
             return Some(own);
         }
-        ["rust-lld", "wasm-ld"].into_iter().find(|name| step::has(name)).map(PathBuf::from)
+        ["rust-lld", "wasm-ld"].into_iter().find(|name| command::has(name)).map(PathBuf::from)
     }
 }
 
-fn add_target() -> anyhow::Result<()> {
-    if !step::has("rustup") {
-        bail!("rustup is not installed");
+fn add_target(folder: &Path) -> Result<(), BuildError> {
+    if !command::has("rustup") {
+        return Err(BuildError::failed("rustup is not installed", ""));
     }
     let mut rustup = Command::new("rustup");
     // One try: where there is no network, the next way should not wait for it.
-    rustup.args(["target", "add", WASIP2]).env("RUSTUP_MAX_RETRIES", "1");
-    step::within(DOWNLOAD, "rustup target add", &mut rustup)
+    rustup.current_dir(folder).args(["target", "add", WASIP2]).env("RUSTUP_MAX_RETRIES", "1");
+    command::within(DOWNLOAD, "rustup target add", &mut rustup)
 }

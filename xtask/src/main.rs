@@ -12,6 +12,7 @@ mod guest;
 mod guests;
 mod host;
 mod postgres;
+mod reference;
 mod step;
 mod test;
 #[cfg(test)]
@@ -43,6 +44,8 @@ enum Task {
     Bench(bench::Options),
     /// Writes docs/conformance.md from the tables in docs/conformance/.
     Conformance,
+    /// Writes docs/plugin-reference.md from the code.
+    Reference,
     /// Looks for inputs that break what the readers of foreign input promise.
     Fuzz(fuzz::Options),
     /// Builds what is missing and runs a host with the bundled plugins.
@@ -59,6 +62,7 @@ fn main() -> ExitCode {
         Task::Examples => examples::all().map(drop),
         Task::Bench(options) => bench::run(&options),
         Task::Conformance => conformance::run(),
+        Task::Reference => reference::run(),
         Task::Fuzz(options) => fuzz::run(&options),
         Task::Up(options) => up::run(&options),
         Task::Test(options) => test::run(&options),

@@ -7,8 +7,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use async_trait::async_trait;
 use berth_core::port::store::AuditFilter;
 use berth_http::{
-    AdminError, CapabilityDiff, DiffEntry, Extent, Installed, NewGrant, PluginAdmin, PluginHealth,
-    PluginLogLine, PluginRemoved, PluginUsage, PluginView, PublisherChange, Suggestion, Upgraded, Wish,
+    AdminError, CapabilityDiff, DiffEntry, Extent, Installed, NewGrant, PackageAt, Pinned, PluginAdmin,
+    PluginHealth, PluginLogLine, PluginRemoved, PluginUsage, PluginView, PublisherChange, Suggestion,
+    Upgraded, Wish,
 };
 use berth_model::audit::AuditRow;
 use berth_model::generation::Generation;
@@ -28,8 +29,20 @@ pub struct Admin {
 
 #[async_trait]
 impl PluginAdmin for Admin {
-    async fn install(&self, path: PathBuf) -> Result<Installed, AdminError> {
-        let package = tokio::task::spawn_blocking(move || Package::read(&path))
+    async fn install(&self, package: PackageAt) -> Result<Installed, AdminError> {
+        let plugins = self.plugins.clone();
+        let read = move || {
+            let PackageAt { path, source, pinned } = package;
+            let mut package = Package::read(&path)?;
+            package.source = source.unwrap_or(package.source);
+            match pinned {
+                Pinned::No => {}
+                Pinned::Own => plugins.check_pinned(&package, None)?,
+                Pinned::By(lock) => plugins.check_pinned(&package, Some(&lock))?,
+            }
+            Ok::<_, HostError>(package)
+        };
+        let package = tokio::task::spawn_blocking(read)
             .await
             .map_err(|_| refused(&HostError::Inspector))?
             .map_err(|error| refused(&error))?;

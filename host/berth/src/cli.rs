@@ -89,6 +89,10 @@ pub enum Command {
     Policy(command::policy::Options),
     /// Check this machine and the running host.
     Doctor(command::doctor::Options),
+    /// Print what completes commands in a shell.
+    Completions(command::completions::Options),
+    /// Write the manual pages into a folder.
+    Man(command::man::Options),
 }
 
 #[cfg(test)]

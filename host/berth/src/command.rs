@@ -3,10 +3,12 @@
 pub mod approvals;
 pub mod chat;
 pub mod compile;
+pub mod completions;
 pub mod config;
 pub mod doctor;
 pub mod endpoints;
 pub mod launch;
+pub mod man;
 pub mod migrate;
 pub mod plugin;
 pub mod policy;

@@ -94,5 +94,7 @@ async fn run(cli: Cli) -> Result<(), failure::Failure> {
         Command::Migrate(options) => command::migrate::run(&global, &options).await,
         Command::Policy(options) => command::policy::run(&global, &options),
         Command::Doctor(options) => command::doctor::run(&global, &options).await,
+        Command::Completions(options) => command::completions::run(&global, &options),
+        Command::Man(options) => command::man::run(&global, &options),
     }
 }

@@ -13,11 +13,31 @@ use serde_json::Value;
 
 use crate::diff::CapabilityDiff;
 
+/// A package on the host's own disk.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct PackageAt {
+    pub path: PathBuf,
+    /// Where it came from before it lay there; the path itself when nobody says.
+    pub source: Option<String>,
+    pub pinned: Pinned,
+}
+
+/// Whether a package must be what a lock pins its plugin to.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Pinned {
+    #[default]
+    No,
+    /// By the lock of the host.
+    Own,
+    /// By another file on the host's disk.
+    By(PathBuf),
+}
+
 /// Installs plugins, switches them and grants them capabilities.
 #[async_trait]
 pub trait PluginAdmin: Send + Sync {
-    /// Installs the package at `path` on the host's own disk: a folder with `plugin.toml`, or a bare component.
-    async fn install(&self, path: PathBuf) -> Result<Installed, AdminError>;
+    /// Installs a package on the host's own disk: a folder with `plugin.toml`, an archive, or a bare component.
+    async fn install(&self, package: PackageAt) -> Result<Installed, AdminError>;
 
     /// By id.
     async fn list(&self) -> Result<Vec<PluginView>, AdminError>;

@@ -27,8 +27,8 @@ mod streams;
 pub mod token;
 
 pub use admin::{
-    AdminError, Installed, NewGrant, PluginAdmin, PluginHealth, PluginLogLine, PluginRemoved, PluginUsage,
-    PluginView, Suggestion, Upgraded, Wish,
+    AdminError, Installed, NewGrant, PackageAt, Pinned, PluginAdmin, PluginHealth, PluginLogLine,
+    PluginRemoved, PluginUsage, PluginView, Suggestion, Upgraded, Wish,
 };
 pub use channels::{AdmittedHook, ChannelDoor, ChannelView, HookAnswer, HookError, HookRequest, PollView};
 pub use config::{BodyLimits, BuildInfo, HttpConfig};

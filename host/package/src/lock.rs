@@ -109,6 +109,34 @@ impl Lock {
         self.pins.values()
     }
 
+    /// Refuses what is not pinned, and what is not pinned to all of `found`: version, package, component, source, publisher.
+    pub fn require(&self, found: &Locked) -> Result<(), PackageError> {
+        let Some(pin) = self.get(&found.id) else {
+            return Err(PackageError::Locked {
+                id: found.id.clone(),
+                wanted: "nothing".to_owned(),
+                found: found.version.to_string(),
+            });
+        };
+        let key = |key: &Option<PublisherKey>| key.map_or_else(|| "nobody".to_owned(), |key| key.to_string());
+        for (what, wanted, found_is) in [
+            ("version", pin.version.to_string(), found.version.to_string()),
+            ("package", pin.package.clone(), found.package.clone()),
+            ("component", pin.component.clone(), found.component.clone()),
+            ("source", pin.source.clone(), found.source.clone()),
+            ("publisher", key(&pin.publisher), key(&found.publisher)),
+        ] {
+            if wanted != found_is {
+                return Err(PackageError::Locked {
+                    id: found.id.clone(),
+                    wanted: format!("the {what} {wanted}"),
+                    found: format!("of {found_is}"),
+                });
+            }
+        }
+        Ok(())
+    }
+
     /// Refuses a package that is not the one that is pinned; one that is not pinned at all is not refused.
     pub fn check(&self, package: &SignedPackage) -> Result<(), PackageError> {
         let Some(pin) = self.get(package.id()) else { return Ok(()) };

@@ -18,6 +18,7 @@ pub mod logs;
 pub mod process;
 pub mod progress;
 pub mod quota;
+pub mod scopes;
 pub mod secret;
 pub mod services;
 pub mod suggest;

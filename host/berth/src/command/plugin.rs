@@ -17,8 +17,6 @@ mod test;
 mod transfer;
 mod verify;
 
-use std::path::PathBuf;
-
 use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
@@ -77,10 +75,11 @@ enum Action {
     Push(transfer::Push),
     /// Fetch a .berth file from an OCI registry and check every byte of it.
     Pull(transfer::Pull),
-    /// Install from a folder with a plugin.toml, from a .berth file, or from a .wasm that has a plugin.toml beside it.
+    /// Install from a folder with a plugin.toml, from a .berth file, from a .wasm that has a plugin.toml beside it, or from
+    /// a place in an OCI registry.
     ///
     /// Of a plugin that is there it is the next version; its grants stay. The path is one on the disk of the host.
-    Install { path: PathBuf },
+    Install(install::Options),
     /// Put the next version of a plugin in place, or answer the one that waits for consent.
     Upgrade(life::Upgrade),
     /// Put an earlier version of a plugin in place again.
@@ -146,7 +145,7 @@ async fn with_host(global: &Global, action: Action) -> Result<(), Failure> {
         Action::New(_) | Action::Build(_) | Action::Pack(_) | Action::Verify(_) | Action::Key(_) => Ok(()),
         Action::Test(_) | Action::Push(_) | Action::Pull(_) => Ok(()),
         Action::Dev(options) => dev::run(global, &client, options).await,
-        Action::Install { path } => install::run(global, &client, &path).await,
+        Action::Install(options) => install::run(global, &client, &options).await,
         Action::Upgrade(options) => life::upgrade(global, &client, options).await,
         Action::Rollback(options) => life::rollback(global, &client, options).await,
         Action::Resume(Plugin { id }) => {

@@ -111,3 +111,34 @@ fn what_a_registry_does_not_have_or_nobody_answers_is_said() {
     assert_eq!(code(&format!("{address}/acme/none:1")), "REGISTRY_UNAVAILABLE");
     host.cli(&["plugin", "pull", "not a place"]).failed(2);
 }
+
+#[test]
+fn a_package_is_installed_from_a_registry_in_one_step_and_only_as_its_lock_says() {
+    let host = Host::start(Options::default());
+    let registry = Registry::start();
+    key(&host, "acme.key");
+    let place = |version: &str| format!("oci://{}/acme/clock:{version}", registry.address);
+    for version in ["0.1.0", "0.2.0"] {
+        let file = pack(&host, version, &["--key", "acme.key"]);
+        host.cli(&["plugin", "push", &file, &place(version)]).ok();
+    }
+
+    let refused = host.cli(&["plugin", "install", &place("0.1.0"), "--locked", "--json"]).failed(1);
+    assert!(refused.contains("LOCK_MISMATCH") && refused.contains("to nothing"), "{refused}");
+    let installed = host.cli(&["plugin", "install", &place("0.1.0"), "--json"]).json();
+    assert_eq!(installed["version"], "0.1.0");
+    let now = host.cli(&["plugin", "call", "clock_now", "{\"zone\": \"UTC\"}", "--json"]).json();
+    assert!(now["result"].is_object(), "{now}");
+
+    let lock = std::fs::read_to_string(host.data().join("berth.lock")).unwrap();
+    assert!(lock.contains(&format!("oci://{}/acme/clock@sha256:", registry.address)), "{lock}");
+    host.cli(&["plugin", "install", &place("0.1.0"), "--locked"]).ok();
+    let other = host.cli(&["plugin", "install", &place("0.2.0"), "--locked", "--json"]).failed(1);
+    assert!(other.contains("LOCK_MISMATCH") && other.contains("the version 0.1.0"), "{other}");
+    // The same bytes from another place are not what is pinned.
+    let back = host.scratch().join("back.berth");
+    host.cli(&["plugin", "pull", &place("0.1.0"), "--out", back.to_str().unwrap()]).ok();
+    let moved = host.cli(&["plugin", "install", back.to_str().unwrap(), "--locked", "--json"]).failed(1);
+    assert!(moved.contains("the source oci://"), "{moved}");
+    assert_eq!(host.cli(&["plugin", "show", "clock", "--json"]).json()["version"], "0.1.0");
+}

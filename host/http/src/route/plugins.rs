@@ -17,7 +17,7 @@ use utoipa_axum::routes;
 use super::grants::GrantView;
 use super::operations::{ended, locale};
 use super::usage::UsageView;
-use crate::admin::{PluginView, Wish};
+use crate::admin::{PackageAt, Pinned, PluginView, Wish};
 use crate::config::BodyLimits;
 use crate::diff::CapabilityDiff;
 use crate::error::{Answer, ApiError};
@@ -144,8 +144,14 @@ async fn list(State(state): State<HttpState>) -> Answer<Vec<PluginBody>> {
 
 #[derive(Debug, Deserialize, ToSchema)]
 struct InstallBody {
-    /// An absolute path on the host's own disk: a folder with `plugin.toml`, or a `.wasm`.
+    /// An absolute path on the host's own disk: a folder with `plugin.toml`, a `.berth` file, or a `.wasm`.
     path: String,
+    /// Where it came from, such as `oci://registry.example/acme/tally@sha256:…`; the path when absent.
+    source: Option<String>,
+    /// Whether `berth.lock` must pin the plugin to this very package: version, digests, source and publisher.
+    locked: Option<bool>,
+    /// An absolute path to the lock, in the place of the host's own.
+    lock: Option<String>,
 }
 
 /// Installs a plugin, or makes it the next generation of the installed one of its id, which waits for consent when it
@@ -155,11 +161,19 @@ struct InstallBody {
     responses((status = 200, body = PluginBody)),
 )]
 async fn install(State(state): State<HttpState>, Body(body): Body<InstallBody>) -> Answer<PluginBody> {
-    let path = PathBuf::from(body.path);
-    if !path.is_absolute() {
-        return Err(ApiError::invalid("path", "must be an absolute path on the host's own disk"));
-    }
-    let installed = state.plugins().install(path).await?;
+    let on_disk = |key: &'static str, text: String| {
+        let path = PathBuf::from(text);
+        let message = "must be an absolute path on the host's own disk";
+        if path.is_absolute() { Ok(path) } else { Err(ApiError::invalid(key, message)) }
+    };
+    let pinned = match (body.locked.unwrap_or(false), filled(body.lock)) {
+        (_, Some(file)) => Pinned::By(on_disk("lock", file)?),
+        (true, None) => Pinned::Own,
+        (false, None) => Pinned::No,
+    };
+    let source = filled(body.source).map(|source| source.chars().take(1000).collect());
+    let package = PackageAt { path: on_disk("path", body.path)?, source, pinned };
+    let installed = state.plugins().install(package).await?;
     Ok(Json(PluginBody::new(&state, installed.view, Some(installed.diff), installed.warnings)))
 }
 

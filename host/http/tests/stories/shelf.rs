@@ -9,7 +9,7 @@ use berth_core::port::clock::Clock;
 use berth_core::port::store::AuditFilter;
 use berth_core::port::target::{PluginTarget, ToolCall};
 use berth_http::{
-    AdminError, CapabilityDiff, DiffEntry, Extent, Installed, NewGrant, PluginAdmin, PluginHealth,
+    AdminError, CapabilityDiff, DiffEntry, Extent, Installed, NewGrant, PackageAt, PluginAdmin, PluginHealth,
     PluginLogLine, PluginRemoved, PluginUsage, PluginView, Suggestion, Upgraded, Wish,
 };
 use berth_model::audit::AuditRow;
@@ -155,7 +155,8 @@ impl PluginTarget for Shelf {
 
 #[async_trait]
 impl PluginAdmin for Shelf {
-    async fn install(&self, path: PathBuf) -> Result<Installed, AdminError> {
+    async fn install(&self, package: PackageAt) -> Result<Installed, AdminError> {
+        let path = package.path;
         if !path.ends_with("diary") {
             let message = format!("{} has no plugin.toml", path.display());
             return Err(refusal("PLUGIN_PACKAGE_UNREADABLE", message));

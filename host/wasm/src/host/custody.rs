@@ -9,10 +9,11 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use berth_model::generation::{Generation, Provenance};
-use berth_package::{Admission, Lock, Locked, PackageError, PublisherKey, Trust};
+use berth_package::{Admission, Lock, Locked, PackageError, PublisherKey, SignedPackage, Trust};
 
 use super::{HostError, Package, PluginHost};
 use crate::capability::diff::PublisherChange;
+use crate::manifest::Manifest;
 
 /// The policy, and where the lock lies. Without a place no lock is kept.
 #[derive(Default)]
@@ -87,6 +88,27 @@ impl PluginHost {
             Admission::Known | Admission::Unsigned => None,
         };
         Ok((provenance, change))
+    }
+
+    /// Refuses a package that `berth.lock`, or `file` in its place, does not pin to what it is: version, package, component,
+    /// source and publisher. Reads files and makes digests: call it on a blocking thread.
+    pub fn check_pinned(&self, package: &Package, file: Option<&Path>) -> Result<(), HostError> {
+        let own = self.custody.lock_file();
+        let lock = match file.or(own.as_deref()) {
+            Some(file) => read_lock(file)?,
+            None => Lock::default(),
+        };
+        let manifest = Manifest::parse(&package.manifest)?;
+        let shipped = package.shipped.as_deref();
+        lock.require(&Locked {
+            id: manifest.id.clone(),
+            version: manifest.version.clone(),
+            package: shipped.map(SignedPackage::digest).unwrap_or_default(),
+            component: crate::digest(&package.component),
+            source: package.source.clone(),
+            publisher: shipped.and_then(|shipped| shipped.publisher().copied()),
+        })?;
+        Ok(())
     }
 
     /// Writes the lock as the database has it. What goes wrong is logged: the database counts.

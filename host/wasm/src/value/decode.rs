@@ -8,6 +8,9 @@ use wasmtime::component::Val;
 
 use super::shape::{Field, Int, Shape};
 
+/// Names that an error lists.
+const MAX_NAMES: usize = 24;
+
 /// Standard base64; padding may be left out.
 pub(super) const BASE64: GeneralPurpose = GeneralPurpose::new(
     &alphabet::STANDARD,
@@ -57,7 +60,7 @@ impl Decoder {
         for param in params {
             values.push(self.member(param, object.swap_remove(&param.json))?);
         }
-        leftover(&object)?;
+        leftover(&object, params.iter().map(|param| param.json.as_str()))?;
         Ok(values)
     }
 
@@ -129,7 +132,7 @@ impl Decoder {
                         let member = self.member(field, object.swap_remove(&field.json))?;
                         values.push((field.wit.clone(), member));
                     }
-                    leftover(&object)?;
+                    leftover(&object, fields.iter().map(|field| field.json.as_str()))?;
                     Ok(Val::Record(values))
                 }
                 other => Err(expected("an object", &other)),
@@ -195,7 +198,7 @@ impl Decoder {
         let Some(some) = object.swap_remove("some") else {
             return Err(BadValue::new("is required").under("some"));
         };
-        leftover(&object)?;
+        leftover(&object, ["some"].into_iter())?;
         let some = self.value(inner, some).map_err(|bad| bad.under("some"))?;
         Ok(Val::Option(Some(Box::new(some))))
     }
@@ -233,7 +236,7 @@ fn tagged(value: Value) -> Result<(String, Option<Value>), BadValue> {
         None => return Err(BadValue::new("is required").under("tag")),
     };
     let payload = object.swap_remove("val");
-    leftover(&object)?;
+    leftover(&object, ["tag", "val"].into_iter())?;
     Ok((tag, payload))
 }
 
@@ -308,11 +311,20 @@ fn float(value: &Value) -> Result<f64, BadValue> {
     }
 }
 
-fn leftover(object: &serde_json::Map<String, Value>) -> Result<(), BadValue> {
-    match object.keys().next() {
-        None => Ok(()),
-        Some(key) => Err(BadValue::new("is not known here").under(key)),
-    }
+/// Refuses what is left of an object once the `known` members were taken out of it.
+fn leftover<'a>(
+    object: &serde_json::Map<String, Value>,
+    known: impl Iterator<Item = &'a str>,
+) -> Result<(), BadValue> {
+    let Some(key) = object.keys().next() else { return Ok(()) };
+    let mut known: Vec<&str> = known.take(MAX_NAMES + 1).collect();
+    let more = if known.len() > MAX_NAMES { " …" } else { "" };
+    known.truncate(MAX_NAMES);
+    let message = match known.as_slice() {
+        [] => "is not known here: nothing is".to_owned(),
+        known => format!("is not known here: known are {}{more}", known.join(", ")),
+    };
+    Err(BadValue::new(message).under(key))
 }
 
 fn unknown_word(word: &str, names: &[String]) -> BadValue {

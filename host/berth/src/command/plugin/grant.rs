@@ -136,6 +136,7 @@ impl Scope {
 /// The command that grants `wish` to a plugin.
 pub fn words_of(id: &str, wish: &Value) -> String {
     let (name, scope) = (text(wish, "name"), &wish["scope"]);
+    let is_empty = scope.as_object().is_some_and(Map::is_empty);
     let mut words = format!("berth plugin grant {id} {name}");
     match name.as_str() {
         "files" => {
@@ -154,6 +155,14 @@ pub fn words_of(id: &str, wish: &Value) -> String {
                     words.push_str(&format!(" {flag} {}", quoted(word)));
                 }
             }
+        }
+        // What the author leaves to the operator, he has to name.
+        "endpoint" => words.push_str(" --tool KEY"),
+        "http" if is_empty => words.push_str(" --scope '{\"hosts\": [\"https://HOST\"]}'"),
+        "websocket" if is_empty => words.push_str(" --scope '{\"hosts\": [\"wss://HOST\"]}'"),
+        "process" if is_empty => words.push_str(" --scope '{\"programs\": [\"ID\"]}'"),
+        "secret" if is_empty => {
+            words.push_str(" --scope '{\"id\": \"NAME\", \"audience\": [\"https://HOST\"]}'")
         }
         _ => words.push_str(&format!(" --scope {}", quoted(&scope.to_string()))),
     }

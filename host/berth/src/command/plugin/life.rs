@@ -12,6 +12,7 @@ use crate::client::Client;
 use crate::failure::Failure;
 use crate::output::{self, items, text, when};
 use crate::table;
+use crate::terminal::{Terminal, Tone};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -136,11 +137,14 @@ fn lines(diff: &Value) {
     if !diff["publisher"].is_null() {
         output::line(&output::one_line(&format!("  {}", text(&diff["publisher"], "line"))));
     }
-    for entry in CHANGES.iter().flat_map(|kind| items(&diff[kind])) {
+    for (kind, entry) in CHANGES.iter().flat_map(|kind| items(&diff[kind]).iter().map(move |one| (kind, one)))
+    {
         let line = text(entry, "line");
         let reason = text(entry, "reason");
         let line = if reason.is_empty() { line } else { format!("{line}: {reason}") };
-        output::line(&output::one_line(&format!("  {line}")));
+        // What reaches further stands out.
+        let tone = if matches!(*kind, "added" | "widened") { Tone::Waiting } else { Tone::Good };
+        output::line(&Terminal::out().paint(tone, &output::one_line(&format!("  {line}"))));
     }
 }
 

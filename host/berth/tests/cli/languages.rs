@@ -51,6 +51,7 @@ fn from_an_empty_folder_to_a_called_tool(language: &str) {
 
     author.begin(&name, language);
     let built = author.berth(&["plugin", "build", &name]).ok();
+    let tested = author.berth(&["plugin", "test", &name]).ok();
     author.berth(&["plugin", "pack", &name]).ok();
     author.berth(&["plugin", "install", &format!("{name}-0.1.0.berth")]).ok();
     let denied = author.berth(&["plugin", "call", &tool, r#"{"name": "Ada"}"#]).failed(1);
@@ -60,6 +61,7 @@ fn from_an_empty_folder_to_a_called_tool(language: &str) {
 
     assert!(built.contains(&format!("{tool}(name: string) -> string")), "{built}");
     assert!(built.contains("Says hello, and how many times it has done so."), "{built}");
+    assert!(tested.contains(": 3 passed"), "{tested}");
     assert!(denied.contains("not-counted"), "{denied}");
     assert_eq!(called.trim(), r#""Hello, Ada! Visit 1.""#);
 }

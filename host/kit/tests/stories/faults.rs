@@ -1,7 +1,5 @@
 //! Each fault is met where a host would meet it, with the same words.
 
-use std::time::Instant;
-
 use crate::support::{all_passed, tell};
 
 /// A request that meets `fault`, and what the plugin makes of it.
@@ -37,12 +35,10 @@ async fn a_network_fails_in_each_way_that_a_host_knows() {
         http("429-burst", "refusals = 1", "contains = { status = 429 }"),
         http("clock-jump", "jump = \"1h\"", "contains = { status = 200, body = \"one two three\" }"),
     ];
-    let begun = Instant::now();
 
     let reports = tell("http", &cases.concat()).await;
 
     all_passed(&reports);
-    assert!(begun.elapsed().as_secs() < 60, "time-outs take no time");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -117,11 +113,8 @@ call = "gpio_watch"
 args = { pin = 17, until = false, timeout_ms = 500 }
 contains = { happened = false, waited_ms = 500 }
 "#;
-    let begun = Instant::now();
 
     all_passed(&tell("gpio", story).await);
-
-    assert!(begun.elapsed().as_secs() < 60);
     let story = r#"
 [[case]]
 name = "the clock says what the story says"

@@ -17,7 +17,8 @@ fn codes_in(source: &str) -> BTreeSet<&str> {
 
 #[test]
 fn every_code_of_the_plugin_host_is_explained_and_every_explanation_has_its_code() {
-    let text = sources("host/wasm/src");
+    // A quotation mark that is a character begins no text.
+    let text = sources("host/wasm/src").replace("'\"'", "");
     let raised = codes_in(&text);
     let known = explained();
 

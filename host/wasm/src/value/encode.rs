@@ -1,5 +1,7 @@
 //! Component values to JSON, with a cap on the text that comes out.
 
+use std::fmt::Write as _;
+
 use base64::Engine as _;
 use serde_json::{Map, Value};
 use wasmtime::component::Val;
@@ -27,33 +29,33 @@ pub struct Encoder {
 }
 
 impl Encoder {
-    /// At most `limit` bytes, counted a little generously.
+    /// At most `limit` bytes of text, counted a little generously.
     pub fn new(limit: usize) -> Self {
         Self { left: limit, limit }
     }
 
     /// Writes `value`, which has the type `shape`.
     pub fn value(&mut self, shape: &Shape, value: Val) -> Result<Value, EncodeError> {
-        self.take(2)?;
+        // Two quotes, brackets or braces, and the comma after them.
+        self.take(3)?;
         Ok(match (shape, value) {
-            (Shape::Bool, Val::Bool(bit)) => Value::Bool(bit),
-            (Shape::Int(_), Val::U8(number)) => number.into(),
-            (Shape::Int(_), Val::S8(number)) => number.into(),
-            (Shape::Int(_), Val::U16(number)) => number.into(),
-            (Shape::Int(_), Val::S16(number)) => number.into(),
-            (Shape::Int(_), Val::U32(number)) => number.into(),
-            (Shape::Int(_), Val::S32(number)) => number.into(),
-            (Shape::Int(_), Val::U64(number)) if i128::from(number) <= EXACT => number.into(),
-            (Shape::Int(_), Val::U64(number)) => number.to_string().into(),
-            (Shape::Int(_), Val::S64(number)) if i128::from(number).abs() <= EXACT => number.into(),
-            (Shape::Int(_), Val::S64(number)) => number.to_string().into(),
-            (Shape::F32, Val::Float32(number)) => float(f64::from(number), || shortest(number)),
-            (Shape::F64, Val::Float64(number)) => float(number, || number),
-            (Shape::Char, Val::Char(only)) => Value::String(only.to_string()),
-            (Shape::String, Val::String(text)) => {
-                self.take(text.len())?;
-                Value::String(text)
+            (Shape::Bool, Val::Bool(bit)) => self.word(Value::Bool(bit), 5)?,
+            (Shape::Int(_), Val::U8(number)) => self.number(number)?,
+            (Shape::Int(_), Val::S8(number)) => self.number(number)?,
+            (Shape::Int(_), Val::U16(number)) => self.number(number)?,
+            (Shape::Int(_), Val::S16(number)) => self.number(number)?,
+            (Shape::Int(_), Val::U32(number)) => self.number(number)?,
+            (Shape::Int(_), Val::S32(number)) => self.number(number)?,
+            (Shape::Int(_), Val::U64(number)) if i128::from(number) <= EXACT => self.number(number)?,
+            (Shape::Int(_), Val::U64(number)) => self.word(number.to_string().into(), 20)?,
+            (Shape::Int(_), Val::S64(number)) if i128::from(number).abs() <= EXACT => self.number(number)?,
+            (Shape::Int(_), Val::S64(number)) => self.word(number.to_string().into(), 20)?,
+            (Shape::F32, Val::Float32(number)) => {
+                self.number(float(f64::from(number), || shortest(number)))?
             }
+            (Shape::F64, Val::Float64(number)) => self.number(float(number, || number))?,
+            (Shape::Char, Val::Char(only)) => self.text(only.to_string())?,
+            (Shape::String, Val::String(text)) => self.text(text)?,
             (Shape::Bytes, Val::List(items)) => {
                 self.take(items.len().div_ceil(3) * 4)?;
                 let bytes = items
@@ -72,10 +74,15 @@ impl Encoder {
                     .map(|(shape, item)| self.value(shape, item))
                     .collect::<Result<_, _>>()?,
             ),
-            (Shape::Option(_), Val::Option(None)) => Value::Null,
+            (Shape::Option(_), Val::Option(None)) => self.word(Value::Null, 4)?,
             (Shape::Option(inner), Val::Option(Some(some))) => {
                 let value = self.value(inner, *some)?;
-                if matches!(**inner, Shape::Option(_)) { object([("some", value)]) } else { value }
+                if matches!(**inner, Shape::Option(_)) {
+                    self.take(r#""some":"#.len())?;
+                    object([("some", value)])
+                } else {
+                    value
+                }
             }
             (Shape::Record(fields), Val::Record(values)) => {
                 let mut object = Map::with_capacity(fields.len());
@@ -123,8 +130,45 @@ impl Encoder {
         }
     }
 
+    /// A value whose text has `bytes` at most.
+    fn word(&mut self, value: Value, bytes: usize) -> Result<Value, EncodeError> {
+        self.take(bytes)?;
+        Ok(value)
+    }
+
+    /// A number, or the word for one that JSON lacks.
+    fn number(&mut self, number: impl Into<Value>) -> Result<Value, EncodeError> {
+        let number = number.into();
+        let mut length = Length(0);
+        // A length takes every text.
+        let _ = write!(length, "{number}");
+        self.take(length.0)?;
+        Ok(number)
+    }
+
+    /// A text, with the backslashes that JSON puts into it.
+    fn text(&mut self, text: String) -> Result<Value, EncodeError> {
+        let escapes = |byte: u8| match byte {
+            b'"' | b'\\' | b'\n' | b'\r' | b'\t' | 0x08 | 0x0c => 1,
+            0..0x20 => 5,
+            _ => 0,
+        };
+        self.take(text.len() + text.bytes().map(escapes).sum::<usize>())?;
+        Ok(Value::String(text))
+    }
+
     fn take(&mut self, bytes: usize) -> Result<(), EncodeError> {
         self.left = self.left.checked_sub(bytes).ok_or(EncodeError::TooLarge { limit: self.limit })?;
+        Ok(())
+    }
+}
+
+/// Counts what is written to it.
+struct Length(usize);
+
+impl std::fmt::Write for Length {
+    fn write_str(&mut self, text: &str) -> std::fmt::Result {
+        self.0 += text.len();
         Ok(())
     }
 }

@@ -1,5 +1,6 @@
 use proptest::prelude::*;
 use serde_json::{Value, json};
+use wasmtime::component::Val;
 
 use super::shape::{Case, Field, Int, Shape};
 use super::{Decoder, Encoder, schema};
@@ -309,4 +310,24 @@ proptest! {
             prop_assert!(Encoder::new(1 << 20).value(&shape, val).is_ok());
         }
     }
+
+    #[test]
+    fn no_text_is_longer_than_the_limit_it_was_written_within((shape, value) in fitting(), limit in 0..400_usize) {
+        let val = Decoder::new(10_000, 1 << 20).value(&shape, value).unwrap();
+        if let Ok(told) = Encoder::new(limit).value(&shape, val) {
+            prop_assert!(told.to_string().len() <= limit, "{} is longer than {}", told, limit);
+        }
+    }
+}
+
+#[test]
+fn numbers_and_escapes_count_by_the_text_that_they_become() {
+    let floats = Shape::List(boxed(Shape::F64));
+    let long = Val::List(vec![Val::Float64(-1.234_567_890_123_456_7e-300); 10]);
+    let short = Val::List(vec![Val::Float64(0.5); 10]);
+    let control = Val::String("\u{1}".repeat(40));
+
+    assert!(Encoder::new(100).value(&floats, long).is_err());
+    assert!(Encoder::new(100).value(&floats, short).is_ok());
+    assert!(Encoder::new(200).value(&Shape::String, control).is_err());
 }

@@ -1,7 +1,7 @@
 //! The network of a case: names that lead nowhere but to the servers of its story.
 //!
 //! The broker is the one of a host: it decides, places secrets, shakes hands, follows redirects and searches answers. Only
-//! its resolver and its dialer are ours, and at the other end of a stream stands [`server`].
+//! its resolver and its dialer are ours, and at the other end of a stream stands a server of ours.
 
 pub mod cassette;
 pub mod record;

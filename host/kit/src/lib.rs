@@ -1,6 +1,6 @@
 //! Tests plugins without a host: stories in files, told to the real engine.
 //!
-//! [`Subject`] is a built plugin, [`Story`] a file of cases, [`run`] tells the cases of one to the other. A case says what
+//! [`Subject`] is a built plugin, [`Story`] a file of cases, [`run()`] tells the cases of one to the other. A case says what
 //! lies outside of the sandbox: answers of servers, programs, endpoints and people, pairs, secrets, files, time and chance.
 //! Everything in between is what a host runs: limits, linker, grants, the broker with its TLS, secrets and scans. A fault
 //! is therefore played at the far end of what the guest uses, never in its place.

@@ -409,7 +409,7 @@ fn a_host_of_its_own() {
         let spin = format!("sh -c ': {mark}; while :; do :; done' & while :; do :; done");
         run(&broker, line(&spin)).await
     };
-    assert!(runtime.block_on(broker_runs).is_err());
+    panic!("the program came to an end: {:?}", runtime.block_on(broker_runs).map(|output| output.exit));
 }
 
 #[test]
@@ -419,10 +419,14 @@ fn a_host_that_is_killed_leaves_no_child() {
         .args(["--exact", "a_host_of_its_own", "--nocapture"])
         .env("BERTH_STORY_MARK", &mark)
         .stdout(Stdio::null())
-        .stderr(Stdio::null())
+        .stderr(Stdio::piped())
         .spawn()
         .unwrap();
     while alive(&mark).len() < 2 {
+        if host.try_wait().unwrap().is_some() {
+            let output = host.wait_with_output().unwrap();
+            panic!("{}", String::from_utf8_lossy(&output.stderr));
+        }
         std::thread::yield_now();
     }
 

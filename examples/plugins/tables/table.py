@@ -87,7 +87,9 @@ def groups(table: Table, by: str, column: str) -> list[tuple[str, list[str]]]:
 
 
 def most(cells: list[str]) -> list[tuple[str, int]]:
-    return Counter(cell for cell in cells if cell).most_common(5)
+    # Not `most_common`: it takes in a module when it is first called, and a component has those of its start alone.
+    counted = Counter(cell for cell in cells if cell).items()
+    return sorted(counted, key=lambda one: -one[1])[:5]
 
 
 def ordered(table: Table, column: str, descending: bool, limit: int) -> list[list[str]]:

@@ -17,6 +17,15 @@ pub fn built(name: &str) -> PathBuf {
     folder
 }
 
+/// The folder of an example plugin as built.
+pub fn example(name: &str) -> PathBuf {
+    let all =
+        std::env::var_os("BERTH_EXAMPLES").map_or_else(|| root().join("target/examples"), PathBuf::from);
+    let folder = all.join(name);
+    assert!(folder.join(format!("{name}.wasm")).is_file(), "run `cargo xtask examples` first");
+    folder
+}
+
 /// The file of a test guest as built.
 pub fn fixture(name: &str) -> PathBuf {
     let all =

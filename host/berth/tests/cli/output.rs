@@ -108,3 +108,29 @@ fn every_command_has_help_with_examples() {
     assert!(all.contains("Exit codes: 0 ok, 1 failed, 2 wrong usage, 3 not connected"), "{all}");
     assert!(run(berth(home.path()).arg("--version")).ok().starts_with("berth "));
 }
+
+#[test]
+fn completions_and_pages_of_the_manual_know_every_command() {
+    let home = tempfile::tempdir().unwrap();
+    for shell in ["bash", "zsh", "fish"] {
+        let script = run(berth(home.path()).args(["completions", shell])).ok();
+        let told = run(berth(home.path()).args(["completions", shell, "--json"])).json();
+
+        for word in ["plugin", "rollback", "expires", "no-such-command"] {
+            assert_eq!(script.contains(word), word != "no-such-command", "{shell}: {word}");
+        }
+        assert_eq!(told["script"], script);
+    }
+    let none = run(berth(home.path()).args(["completions", "tcsh"]));
+    assert_eq!(none.code, 2, "{}", none.err);
+
+    let told = run(berth(home.path()).args(["man", "pages", "--json"])).json();
+    let page = std::fs::read_to_string(home.path().join("pages/berth-plugin-grant.1")).unwrap();
+    std::fs::write(home.path().join("file"), "").unwrap();
+    let blocked = run(berth(home.path()).args(["man", "file"]));
+
+    assert!(page.contains("\\-\\-scope"), "{page}");
+    assert!(told["pages"].as_array().unwrap().len() > 60, "{told}");
+    assert_eq!(blocked.code, 1);
+    assert!(blocked.err.contains("file cannot be written"), "{}", blocked.err);
+}

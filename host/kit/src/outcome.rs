@@ -1,11 +1,12 @@
 //! What a call came to, and whether it is what a step says.
 
+use berth_wasm::manifest::json;
 use berth_wasm::{CallError, CallOutcome, Receipt};
 use serde_json::Value;
 
 use crate::matching::{self, cut, shown};
 use crate::report::Failure;
-use crate::story::{Step, json};
+use crate::story::Step;
 
 /// An answer, or a failure with the word that programs know it by.
 #[derive(Debug, Clone, PartialEq)]

@@ -6,6 +6,7 @@ use std::time::Instant;
 use berth_broker::{Broker, BrokerParts};
 use berth_model::{ActorId, CallId, OperationId, WorkspaceId};
 use berth_wasm::capability::context::CallContext;
+use berth_wasm::manifest::json;
 use berth_wasm::{Receipt, ToolInvocation};
 use serde_json::Value;
 
@@ -14,7 +15,7 @@ use crate::error::KitError;
 use crate::matching::{self, cut};
 use crate::outcome::{self, Outcome};
 use crate::report::{CaseReport, Failure, StepReport};
-use crate::story::{Case, Step, Story, json};
+use crate::story::{Case, Step, Story};
 use crate::subject::Subject;
 use crate::world::World;
 

@@ -9,7 +9,7 @@ pub use file::{
     ApprovalFile, Case, CaseFault, Deliver, EndpointFault, EndpointFile, Event, Expect, FakeError, GrantFile,
     HttpFault, HttpFile, ProcessFault, ProcessFile, Step, WebhookFile,
 };
-pub use value::{Content, Instant, SecretText, Span, json};
+pub use value::{Content, Instant, SecretText, Span};
 
 use crate::error::KitError;
 

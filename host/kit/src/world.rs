@@ -6,6 +6,7 @@ use std::sync::Arc;
 use berth_broker::{Asker, OutboundPolicy, Scope};
 use berth_wasm::capability::http::HttpOutlet;
 use berth_wasm::capability::services::Services;
+use berth_wasm::manifest::json;
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -26,7 +27,7 @@ use crate::http::cassette::{self, Tape, Upstream};
 use crate::http::script::Script;
 use crate::report::Failure;
 use crate::run::Recording;
-use crate::story::{Case, CaseFault, json};
+use crate::story::{Case, CaseFault};
 use crate::subject::Subject;
 use crate::time::Time;
 

@@ -26,7 +26,7 @@ pub mod wishes;
 
 use std::collections::HashMap;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use berth_core::Core;
@@ -45,6 +45,7 @@ pub use polls::PollView;
 pub use wire::{NoDialer, SocketDialer};
 
 use crate::host::{AnswerListener, HostError, PluginHost};
+use crate::lock;
 use crate::plugin::LoadedPlugin;
 use binding::{Binding, Grants, Parts};
 use happening::HookCall;
@@ -389,8 +390,4 @@ const ENDPOINTS: &str = "channel.";
 /// Under which Core knows the channel of a plugin.
 pub fn endpoint_of(plugin: &PluginId) -> Result<EndpointId, berth_model::IdError> {
     EndpointId::new(format!("{ENDPOINTS}{plugin}"))
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -39,9 +39,16 @@ pub use plugin::{ComponentSource, DescribeError, LoadedPlugin, PluginSpec};
 pub use policies::{Policies, PolicyError};
 pub use tool::{ToolDescription, ToolExport};
 
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
 use sha2::{Digest, Sha256};
 
 /// The lower-case hex SHA-256 of a component.
 pub fn digest(bytes: &[u8]) -> String {
     hex::encode(Sha256::digest(bytes))
+}
+
+/// What `mutex` guards. A panic elsewhere leaves it as it was, and ends nobody else.
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -320,7 +320,7 @@ impl Reader<'_> {
 }
 
 /// A TOML value as JSON; dates become text, floats that JSON lacks become null.
-pub(crate) fn json(value: toml::Value) -> Value {
+pub fn json(value: toml::Value) -> Value {
     match value {
         toml::Value::String(text) => text.into(),
         toml::Value::Integer(number) => number.into(),

@@ -6,13 +6,14 @@ use async_trait::async_trait;
 use berth_wasm::capability::CapabilityError;
 use berth_wasm::capability::context::CallContext;
 use berth_wasm::capability::endpoint::{EndpointCaller, EndpointInfo};
+use berth_wasm::manifest::json;
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
 use super::{Failures, Uses, lock};
 use crate::matching;
 use crate::report::Failure;
-use crate::story::{EndpointFault, EndpointFile, json};
+use crate::story::{EndpointFault, EndpointFile};
 use crate::time::Time;
 
 /// Endpoints with the tools of a story.

@@ -11,12 +11,13 @@ use berth_model::{GrantId, OperationId, Origin, PluginId, Timestamp, WorkspaceId
 use berth_wasm::Manifest;
 use berth_wasm::capability::grants::{GrantSource, GrantView, Request, Subject};
 use berth_wasm::capability::{Capability, is_left_open};
+use berth_wasm::manifest::json as as_json;
 use serde_json::{Value, json};
 use tokio::sync::watch;
 
 use super::lock;
 use crate::error::KitError;
-use crate::story::{Case, GrantFile, json as as_json};
+use crate::story::{Case, GrantFile};
 use crate::time::Time;
 
 /// Tells the view that counts, as the registry of a host does.

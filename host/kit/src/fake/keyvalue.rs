@@ -186,19 +186,9 @@ impl KeyvalueStore for Keyvalue {
         place: &Place,
         key: &str,
         delta: i128,
-        (lowest, highest): (i128, i128),
+        range: (i128, i128),
     ) -> Result<i128, KeyvalueError> {
-        let number: i128 = match self.look(place, key).await?.value {
-            None => 0,
-            Some(value) => std::str::from_utf8(&value)
-                .ok()
-                .and_then(|text| text.parse().ok())
-                .ok_or_else(|| KeyvalueError::NoNumber { key: key.to_owned() })?,
-        };
-        let sum = number
-            .checked_add(delta)
-            .filter(|sum| (lowest..=highest).contains(sum))
-            .ok_or_else(|| KeyvalueError::Overflow { key: key.to_owned() })?;
+        let sum = self.look(place, key).await?.plus(key, delta, range)?;
         let mut state = lock(&self.pairs);
         self.put(&mut state, place, key, sum.to_string().as_bytes())?;
         Ok(sum)

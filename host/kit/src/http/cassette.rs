@@ -1,7 +1,7 @@
 //! Cassettes: what real servers answered once, byte for byte, to be played again.
 
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::script::Turn;
 use super::wire::Asked;
 use crate::error::KitError;
+use crate::fake::lock;
 use crate::matching::{cut, shown_bytes};
 use crate::report::Failure;
 
@@ -254,10 +255,6 @@ fn without_queries(url: &str, ignored: &[String]) -> String {
     };
     let query: Vec<&str> = target.query().unwrap_or_default().split('&').filter(is_kept).collect();
     format!("{}{}?{}", target.origin(), target.path(), query.join("&"))
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]

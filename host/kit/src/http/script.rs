@@ -1,11 +1,12 @@
 //! What the servers of a case expect, what came, and what they answer.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use berth_broker::Target;
 
 use super::cassette::Tape;
 use super::wire::Asked;
+use crate::fake::lock;
 use crate::fake::secrets::Scrub;
 use crate::matching::{self, cut, shown_bytes};
 use crate::report::Failure;
@@ -35,7 +36,7 @@ struct Exchange {
 pub enum Turn {
     /// Answers as the story says.
     Answer(Box<HttpFile>),
-    /// Refuses for now.
+    /// Answers 429, with the time after which it may be asked again.
     Refuse,
     /// Plays what was recorded.
     Play(Vec<Vec<u8>>),
@@ -239,8 +240,4 @@ fn paste(asked: &Asked) -> String {
     lines.push("status = 200".to_owned());
     lines.push("answer = \"\"".to_owned());
     lines.join("\n")
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 
 use berth_wasm::capability::Capability;
+use berth_wasm::manifest::json;
 use serde::Deserialize;
 use serde_json::Value;
 use toml::Spanned;
 
-use super::value::{Content, Instant, SecretText, Span, json};
+use super::value::{Content, Instant, SecretText, Span};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -5,8 +5,8 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use berth_model::Timestamp;
+use berth_wasm::manifest::json;
 use serde::{Deserialize, Deserializer, de::Error as _};
-use serde_json::Value;
 
 /// A text, bytes as `{ base64 = "…" }`, or JSON as `{ json = … }`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -87,20 +87,5 @@ impl<'de> Deserialize<'de> for SecretText {
         // Long and odd enough to be told apart from ordinary text.
         let stand_in = || format!("stand-in-of-{}", env.as_deref().unwrap_or_default());
         Ok(Self { value: value.unwrap_or_else(stand_in), env })
-    }
-}
-
-/// A TOML value as JSON; times become texts.
-pub fn json(value: toml::Value) -> Value {
-    match value {
-        toml::Value::String(text) => text.into(),
-        toml::Value::Integer(number) => number.into(),
-        toml::Value::Float(number) => number.into(),
-        toml::Value::Boolean(bit) => bit.into(),
-        toml::Value::Datetime(time) => time.to_string().into(),
-        toml::Value::Array(items) => items.into_iter().map(json).collect(),
-        toml::Value::Table(table) => {
-            Value::Object(table.into_iter().map(|(key, value)| (key, json(value))).collect())
-        }
     }
 }

@@ -1,7 +1,7 @@
 //! A channel at work: what its instances, its sockets and its web addresses share.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
 use berth_core::Core;
@@ -26,6 +26,7 @@ use crate::capability::grants::{GrantView, allows};
 use crate::capability::{Capability, websocket};
 use crate::error::CallError;
 use crate::host::{Health, PluginHost};
+use crate::lock;
 use crate::plugin::LoadedPlugin;
 use crate::wit::v0_1::channel as wit;
 
@@ -96,7 +97,7 @@ pub(super) struct Grants {
 
 impl Grants {
     pub fn loaded(&self) -> LoadedPlugin {
-        self.loaded.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        lock(&self.loaded).clone()
     }
 
     pub fn view(&self) -> Arc<GrantView> {
@@ -483,8 +484,4 @@ fn token(key: &str, hook: &str) -> String {
 /// A store that does not answer is nobody's fault but the host's.
 pub(super) fn store_failed(error: &StoreError) -> CallError {
     CallError::Host { message: error.to_string() }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

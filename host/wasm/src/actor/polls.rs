@@ -10,7 +10,7 @@ pub mod wish;
 
 use std::collections::BTreeMap;
 use std::panic::AssertUnwindSafe;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use berth_broker::{BrokerError, Caller};
@@ -36,6 +36,7 @@ use crate::call::asking::Asking;
 use crate::call::errand::Errand;
 use crate::capability::approvals::NoApprovals;
 use crate::capability::context::CallContext;
+use crate::lock;
 use answer::Meaning;
 use wish::Poll;
 
@@ -398,8 +399,4 @@ impl PollTask {
 /// Others of the plugin are at work: that ends by itself.
 fn is_busy(error: &BrokerError) -> bool {
     matches!(error, BrokerError::Busy { .. }) || error.is_retryable()
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,7 +1,7 @@
 //! The bounds of the folders of one call, found by the handles that lead into them.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use berth_model::audit::AuditDecision;
 use serde_json::json;
@@ -14,6 +14,7 @@ use crate::capability::ledger::{AuditEntry, Ledger};
 use crate::capability::logs::LogSink;
 use crate::capability::quota::{FolderCounts, Quota};
 use crate::engine::EngineConfig;
+use crate::lock;
 
 /// See the module. Empty, it costs nothing.
 #[derive(Debug, Default)]
@@ -96,6 +97,6 @@ impl FolderQuotas {
     }
 
     fn handles(&self) -> MutexGuard<'_, HashMap<u32, Arc<Quota>>> {
-        self.by_handle.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.by_handle)
     }
 }

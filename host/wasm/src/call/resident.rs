@@ -85,18 +85,10 @@ impl Resident {
         let engine = &plugin.engine.inner;
         let wall = invocation.timeout.min(plugin.limits.wall);
         let shared = Arc::new(fresh(&plugin, wall, &invocation));
-        let wasi = if folders.is_empty() {
-            None
-        } else {
-            let surroundings = invocation.services.surroundings.as_ref();
-            Some(with_folders(&shared, surroundings, &folders, &engine.config)?)
-        };
+        let surroundings = invocation.services.surroundings.as_ref();
+        let wasi = with_folders(&shared, surroundings, &folders, &engine.config)?;
         let view = invocation.grants.view();
-        let quotas = if folders.is_empty() {
-            Arc::default()
-        } else {
-            FolderQuotas::open(&view, &folders, &engine.config, &engine.folder_counts)
-        };
+        let quotas = FolderQuotas::open(&view, &folders, &engine.config, &engine.folder_counts);
         let call = Call {
             context: Arc::new(invocation.context),
             grants: view,

@@ -124,16 +124,8 @@ async fn execute(
     shared.surround(surroundings.as_ref(), wall);
     let shared = Arc::new(shared);
     let ledger = invocation.services.ledger.clone();
-    let wasi = if folders.is_empty() {
-        None
-    } else {
-        Some(with_folders(&shared, surroundings.as_ref(), &folders, &engine.config)?)
-    };
-    let quotas = if folders.is_empty() {
-        Arc::default()
-    } else {
-        FolderQuotas::open(&view, &folders, &engine.config, &engine.folder_counts)
-    };
+    let wasi = with_folders(&shared, surroundings.as_ref(), &folders, &engine.config)?;
+    let quotas = FolderQuotas::open(&view, &folders, &engine.config, &engine.folder_counts);
     let call_id = invocation.context.call;
     let mode = if folders.is_empty() { plugin.mode } else { Mode::Fresh };
     let owner = (mode != Mode::Fresh).then(|| Owner::of(&invocation.context, &view));
@@ -189,21 +181,18 @@ async fn execute(
     quotas.finish(&plugin.id, &shared.logs, &*ledger, &context).await;
 
     let is_clean = matches!(ended, Ended::Answered(Ok(_))) && !invocation.cancel.is_cancelled();
-    match mode {
-        Mode::Pool if is_clean => {
-            match owner {
-                Some(owner) => ready::park(&plugin, place, owner),
-                None => drop(place),
-            }
+    match (mode, owner) {
+        (Mode::Pool, Some(owner)) if is_clean => {
+            ready::park(&plugin, place, owner);
             ready::refill_later(&plugin, None);
         }
         // Whoever makes the next one clears this one away, after the answer. Its memory is taken until then.
-        Mode::Prewarm if is_clean => ready::refill_later(&plugin, Some((place, memory))),
-        Mode::Prewarm | Mode::Pool => {
+        (Mode::Prewarm, _) if is_clean => ready::refill_later(&plugin, Some((place, memory))),
+        (Mode::Prewarm | Mode::Pool, _) => {
             drop(place);
             ready::refill_later(&plugin, None);
         }
-        Mode::Fresh => drop(place),
+        (Mode::Fresh, _) => drop(place),
     }
 
     let (lines, dropped) = shared.logs.finish();
@@ -316,12 +305,16 @@ pub(super) async fn grace(cancel: &CancellationToken) {
     tokio::time::sleep(limits::CANCEL_GRACE).await;
 }
 
+/// The WASI context of a call with folders; without any, it is made when the guest first uses it.
 pub(super) fn with_folders(
     shared: &Shared,
     surroundings: Option<&Arc<dyn Surroundings>>,
     folders: &[Folder],
     config: &EngineConfig,
-) -> Result<WasiCtx, CallError> {
+) -> Result<Option<WasiCtx>, CallError> {
+    if folders.is_empty() {
+        return Ok(None);
+    }
     let mut builder = state::wasi_builder(shared, surroundings);
     // Before the folders: each takes the setting over when it is opened.
     builder.allow_blocking_current_thread(true);
@@ -346,7 +339,7 @@ pub(super) fn with_folders(
             .preopened_dir(&host, &folder.guest, perms)
             .map_err(|error| unavailable(error.root_cause().to_string()))?;
     }
-    Ok(builder.build())
+    Ok(Some(builder.build()))
 }
 
 fn finished(answer: Answer, shared: &Shared) -> Result<(Value, bool), CallError> {

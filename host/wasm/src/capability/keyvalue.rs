@@ -79,6 +79,28 @@ pub struct Seen {
     pub revision: Option<i64>,
 }
 
+impl Seen {
+    /// The number that is kept under `key`, 0 where there is none, and `delta` more. Both ends of the range are in it.
+    pub fn plus(
+        &self,
+        key: &str,
+        delta: i128,
+        (lowest, highest): (i128, i128),
+    ) -> Result<i128, KeyvalueError> {
+        let number: i128 = match &self.value {
+            None => 0,
+            Some(value) => std::str::from_utf8(value)
+                .ok()
+                .and_then(|text| text.parse().ok())
+                .ok_or_else(|| KeyvalueError::NoNumber { key: key.to_owned() })?,
+        };
+        number
+            .checked_add(delta)
+            .filter(|sum| (lowest..=highest).contains(sum))
+            .ok_or_else(|| KeyvalueError::Overflow { key: key.to_owned() })
+    }
+}
+
 /// Why a bucket could not do it.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum KeyvalueError {

@@ -7,11 +7,12 @@ use std::collections::HashMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use super::limit::Limit;
 use crate::call::spending::NoRoom;
+use crate::lock;
 
 /// How long a count is believed.
 const BELIEVED: Duration = Duration::from_secs(5 * 60);
@@ -170,10 +171,6 @@ fn counted(folder: &Path) -> (u64, u64) {
         }
     }
     (bytes, entries)
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]

@@ -146,20 +146,10 @@ impl KeyvalueStore for StoredKeyvalue {
         place: &Place,
         key: &str,
         delta: i128,
-        (lowest, highest): (i128, i128),
+        range: (i128, i128),
     ) -> Result<i128, KeyvalueError> {
         let mut tx = self.store.write().await.map_err(unavailable)?;
-        let number: i128 = match look(&mut tx, place, key).await?.value {
-            None => 0,
-            Some(value) => std::str::from_utf8(&value)
-                .ok()
-                .and_then(|text| text.parse().ok())
-                .ok_or_else(|| KeyvalueError::NoNumber { key: key.to_owned() })?,
-        };
-        let sum = number
-            .checked_add(delta)
-            .filter(|sum| (lowest..=highest).contains(sum))
-            .ok_or_else(|| KeyvalueError::Overflow { key: key.to_owned() })?;
+        let sum = look(&mut tx, place, key).await?.plus(key, delta, range)?;
         self.put(&mut tx, place, key, sum.to_string().as_bytes()).await?;
         tx.commit().await.map_err(unavailable)?;
         Ok(sum)

@@ -202,7 +202,7 @@ fn view(view: berth_wasm::PluginView) -> PluginView {
             .into_iter()
             .map(|request| Wish {
                 capability: request.capability.as_str().to_owned(),
-                scope: request.scope,
+                scope: request.scope.to_json(),
                 reason: request.reason,
                 is_required: request.required,
             })

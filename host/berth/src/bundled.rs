@@ -107,7 +107,7 @@ fn given(text: &str) -> anyhow::Result<Vec<Given>> {
 fn asked(manifest: &Manifest) -> Vec<Given> {
     let mut given: Vec<Given> = Vec::new();
     for request in &manifest.requests {
-        let mut scope = request.scope.clone();
+        let mut scope = request.scope.to_json();
         match request.capability {
             Capability::Files => {
                 let access = if scope["access"] == "rw" { "rw" } else { "ro" };

@@ -279,7 +279,8 @@ impl Reader<'_> {
             Some(limit) => Limit::parse(capability, &json(toml::Value::Table(limit.get_ref().clone())))
                 .map_err(|message| self.error("MANIFEST_LIMIT", limit, message))?,
         };
-        Ok(Request { capability, required: wanted.required, reason: wanted.reason.clone(), scope, limit })
+        let (required, reason) = (wanted.required, wanted.reason.clone());
+        Ok(Request { capability, required, reason, scope: scope.into(), limit })
     }
 
     fn hints(&self, hints: file::ToolHints) -> Result<ToolHints, ManifestError> {

@@ -254,12 +254,13 @@ impl Stage {
     fn invocation(&self, tool: &str, arguments: Value) -> ToolInvocation {
         let granted = |guest: &str, access: &str| Granted {
             capability: Capability::Files,
-            scope: json!({ "guest": guest, "host": self.folders.path(guest), "access": access }),
+            scope: json!({ "guest": guest, "host": self.folders.path(guest), "access": access }).into(),
             mode: GrantMode::Allow,
         };
         let keep = if self.keeps_read_only { "ro" } else { "rw" };
         let requests = self.plugin.manifest().requests.clone();
-        let http = Granted { capability: Capability::Http, scope: self.gaps.scope(), mode: GrantMode::Allow };
+        let scope = self.gaps.scope().into();
+        let http = Granted { capability: Capability::Http, scope, mode: GrantMode::Allow };
         let grants = vec![granted("/rw", "rw"), granted("/keep", keep), http];
         let mut invocation = ToolInvocation::new(tool, arguments, context());
         invocation.services = self.services.clone();

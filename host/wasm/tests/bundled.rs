@@ -44,8 +44,11 @@ impl Plugin {
     async fn start(folder: &Path, capability: Capability, scopes: &[Value]) -> Self {
         let manifest = manifest_of(folder);
         let requests = manifest.requests.clone();
-        let grants =
-            scopes.iter().map(|scope| Granted { capability, scope: scope.clone(), mode: GrantMode::Allow });
+        let grants = scopes.iter().map(|scope| Granted {
+            capability,
+            scope: scope.clone().into(),
+            mode: GrantMode::Allow,
+        });
         let grants = Arc::new(GrantView::new(1, &manifest.id, requests, grants.collect()));
         let loaded = load_bytes(&engine(), component_of(folder), manifest).await;
         Self { loaded, grants, endpoints: Arc::new(Pi::default()) }

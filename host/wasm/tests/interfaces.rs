@@ -157,7 +157,7 @@ async fn lines_of_a_running_program_are_progress_of_its_call() {
     let plugin = load_bytes(&engine(), package.component.to_vec(), manifest).await;
     let listener = listener();
     let mut invocation = ToolInvocation::new("run", json!({ "program": "copy" }), context());
-    let granted = Granted { capability: Capability::Process, scope, mode: GrantMode::Allow };
+    let granted = Granted { capability: Capability::Process, scope: scope.into(), mode: GrantMode::Allow };
     invocation.grants = Arc::new(Fixed(Arc::new(GrantView::new(1, "process", requests, vec![granted]))));
     invocation.services = Services::none().with_programs(Arc::new(Talker));
     invocation.progress = listener.clone();

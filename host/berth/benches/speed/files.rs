@@ -126,6 +126,6 @@ fn granted(folder: &std::path::Path) -> Arc<dyn GrantSource> {
     let scope = json!({ "guest": "/", "access": "ro" });
     let wish = Wish::new(Capability::Files, scope);
     let scope = json!({ "host": folder.to_str().unwrap(), "guest": "/", "access": "ro" });
-    let grant = Granted { capability: Capability::Files, scope, mode: GrantMode::Allow };
+    let grant = Granted { capability: Capability::Files, scope: scope.into(), mode: GrantMode::Allow };
     Arc::new(Fixed(Arc::new(GrantView::new(1, "files", vec![wish], vec![grant]))))
 }

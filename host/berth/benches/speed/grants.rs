@@ -8,7 +8,7 @@ use berth_model::plugin::GrantMode;
 use berth_wasm::capability::grants::{Decision, Fixed, GrantSource, GrantView, Granted, Request};
 use berth_wasm::capability::{Capability, http};
 use futures::FutureExt;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::guests;
 use super::measure::{Way, nanos_each, rounds};
@@ -58,6 +58,7 @@ fn view(grants: usize) -> GrantView {
     let others = (1..grants).map(|number| scope(format!("https://host{number}.example.com")));
     let scopes: Vec<_> = others.chain([scope("https://api.example.com".to_owned())]).collect();
     let wishes = scopes.iter().map(|scope| Request::new(Capability::Http, scope.clone())).collect();
-    let granted = |scope| Granted { capability: Capability::Http, scope, mode: GrantMode::Allow };
+    let granted =
+        |scope: Value| Granted { capability: Capability::Http, scope: scope.into(), mode: GrantMode::Allow };
     GrantView::new(1, "bench", wishes, scopes.into_iter().map(granted).collect())
 }

@@ -9,7 +9,7 @@ use berth_core::port::clock::Clock as _;
 use berth_model::plugin::{Grant, GrantMode, NewGrant};
 use berth_model::{GrantId, OperationId, Origin, PluginId, Timestamp, WorkspaceId};
 use berth_wasm::Manifest;
-use berth_wasm::capability::grants::{GrantSource, GrantView, Request, Subject};
+use berth_wasm::capability::grants::{GrantSource, GrantView, HeldGrant, Request, Subject};
 use berth_wasm::capability::{Capability, is_left_open};
 use berth_wasm::manifest::json as as_json;
 use serde_json::{Value, json};
@@ -23,7 +23,7 @@ use crate::time::Time;
 /// Tells the view that counts, as the registry of a host does.
 pub struct Grants {
     plugin: Plugin,
-    all: Mutex<Vec<Arc<Grant>>>,
+    all: Mutex<Vec<HeldGrant>>,
     generation: watch::Sender<u64>,
     changed: watch::Sender<()>,
     time: Arc<Time>,
@@ -67,7 +67,7 @@ impl Grants {
                 add_host(&mut new.scope, folder);
             }
             let id = GrantId::from_uuid(uuid::Uuid::from_u128(at as u128 + 1));
-            Arc::new(new.into_grant(id, now))
+            HeldGrant::from(new.into_grant(id, now))
         });
         let all = grants.collect();
         Ok(Self {
@@ -105,13 +105,14 @@ impl Grants {
     }
 
     pub(crate) fn counted(&self) -> HashMap<GrantId, i64> {
-        lock(&self.all).iter().filter_map(|grant| Some((grant.id, grant.uses_left?))).collect()
+        let all = lock(&self.all);
+        all.iter().filter_map(|held| Some((held.grant.id, held.grant.uses_left?))).collect()
     }
 
     /// The scopes of grants of requests that allow.
     pub(crate) fn http_scopes(&self) -> Vec<Value> {
         let all = lock(&self.all);
-        let http = all.iter().filter(|grant| {
+        let http = all.iter().map(|held| &held.grant).filter(|grant| {
             grant.capability == Capability::Http.as_str() && grant.mode.allows() && grant.revoked_at.is_none()
         });
         http.map(|grant| grant.scope.clone()).collect()
@@ -119,8 +120,8 @@ impl Grants {
 
     fn change(&self, change: impl Fn(&mut Grant)) {
         let mut all = lock(&self.all);
-        for grant in all.iter_mut() {
-            change(Arc::make_mut(grant));
+        for held in all.iter_mut() {
+            change(Arc::make_mut(&mut held.grant));
         }
         drop(all);
         self.generation.send_modify(|generation| *generation += 1);
@@ -166,7 +167,7 @@ impl GrantSource for Grants {
 /// What an operator would grant of a wish. One that leaves its scope open gets what the story has.
 fn scopes(request: &Request, case: &Case) -> Vec<Value> {
     if !is_left_open(&request.scope) {
-        return vec![request.scope.clone()];
+        return vec![request.scope.to_json()];
     }
     let origins: BTreeSet<String> = case
         .http
@@ -189,7 +190,7 @@ fn scopes(request: &Request, case: &Case) -> Vec<Value> {
                 places => json!({ "id": name, "audience": origins, "place": places }),
             })
             .collect(),
-        _ => vec![request.scope.clone()],
+        _ => vec![request.scope.to_json()],
     }
 }
 

@@ -22,7 +22,7 @@ use super::sockets::{Allowed, SocketTable};
 use super::supervisor::{Supervisor, Verdict};
 use super::wire::SocketDialer;
 use super::wishes::{self, Description, Hook, Wishes};
-use crate::capability::grants::{GrantView, allows};
+use crate::capability::grants::{GrantView, HeldScope, allows};
 use crate::capability::{Capability, websocket};
 use crate::error::CallError;
 use crate::host::{Health, PluginHost};
@@ -136,13 +136,13 @@ impl Allowed for Grants {
 
     fn scopes(&self, url: &str) -> Vec<Value> {
         let view = self.view();
-        let covers = |scope: &Value| self.dialer.covers(scope, url);
+        let covers = |scope: &HeldScope| self.dialer.covers(scope, url);
         if view.decide(Capability::Websocket, json!({}), covers).is_err() {
             return Vec::new();
         }
         view.grants(Capability::Websocket)
             .filter(|grant| allows(grant.mode) && covers(&grant.scope))
-            .map(|grant| grant.scope.clone())
+            .map(|grant| grant.scope.to_json())
             .collect()
     }
 }

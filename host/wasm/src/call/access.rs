@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 use super::authorize::Door;
 use super::state::{Call, Shared};
 use crate::capability::context::CallContext;
-use crate::capability::grants::{GrantSource, GrantView, until_refused};
+use crate::capability::grants::{GrantSource, GrantView, HeldScope, until_refused};
 use crate::capability::services::Services;
 use crate::capability::throttle::Pass;
 use crate::capability::{Capability, CapabilityError};
@@ -66,7 +66,7 @@ impl Access {
         &self,
         capability: Capability,
         wanted: &Value,
-        covers: impl Fn(&Value) -> bool,
+        covers: impl Fn(&HeldScope) -> bool,
     ) {
         until_refused(&*self.source, &*self.clock, self.view(), capability, wanted, covers).await;
     }
@@ -75,7 +75,7 @@ impl Access {
     pub fn throttled(
         &self,
         capability: Capability,
-        covers: impl Fn(&Value) -> bool,
+        covers: impl Fn(&HeldScope) -> bool,
     ) -> Result<Pass, CapabilityError> {
         let view = self.view();
         self.services.throttle.enter(view.plugin(), capability, &view.limit(capability, covers))
@@ -86,7 +86,7 @@ impl Access {
         &self,
         capability: Capability,
         wanted: Value,
-        covers: impl Fn(&Value) -> bool + Send,
+        covers: impl Fn(&HeldScope) -> bool + Send,
     ) -> Result<(), CapabilityError> {
         let mut view = self.source.view();
         let mut door = Door {

@@ -12,7 +12,7 @@ use super::asking::Asking;
 use super::state::PluginState;
 use crate::capability::approvals::{Question, Reply};
 use crate::capability::context::CallContext;
-use crate::capability::grants::{Decision, GrantSource, GrantView, until_refused};
+use crate::capability::grants::{Decision, GrantSource, GrantView, HeldScope, until_refused};
 use crate::capability::ledger::AuditEntry;
 use crate::capability::limit::Limit;
 use crate::capability::services::Services;
@@ -47,7 +47,7 @@ impl PluginState {
         &mut self,
         capability: Capability,
         wanted: Value,
-        covers: impl Fn(&Value) -> bool + Send,
+        covers: impl Fn(&HeldScope) -> bool + Send,
     ) -> Result<(), CapabilityError> {
         self.refresh_grants();
         let allowed = self.door().authorize(capability, wanted, covers).await;
@@ -63,7 +63,7 @@ impl PluginState {
     pub fn throttled(
         &mut self,
         capability: Capability,
-        covers: impl Fn(&Value) -> bool,
+        covers: impl Fn(&HeldScope) -> bool,
     ) -> Result<(Limit, Pass), CapabilityError> {
         let view = self.grants();
         let limit = view.limit(capability, covers);
@@ -77,7 +77,7 @@ impl PluginState {
         &mut self,
         capability: Capability,
         wanted: Value,
-        covers: impl Fn(&Value) -> bool + Send + Sync,
+        covers: impl Fn(&HeldScope) -> bool + Send + Sync,
         work: impl Future<Output = Result<T, CapabilityError>> + Send,
     ) -> Result<T, CapabilityError> {
         let cancel = self.cancel().clone();
@@ -110,7 +110,7 @@ impl Door<'_> {
         &mut self,
         capability: Capability,
         wanted: Value,
-        covers: impl Fn(&Value) -> bool + Send,
+        covers: impl Fn(&HeldScope) -> bool + Send,
     ) -> Result<(), CapabilityError> {
         if self.context.dry_run && (capability.is_write(&wanted) || capability == Capability::Approval) {
             let message = format!("a dry run changes nothing: `{}` is not used for it", capability.as_str());

@@ -50,7 +50,7 @@ pub struct Extent {
 impl Extent {
     fn of(wish: &Request) -> Self {
         let limit = wish.limit.iter().map(|(name, bound)| (name.to_owned(), Value::from(bound))).collect();
-        Self { scope: wish.scope.clone(), limit: Value::Object(limit) }
+        Self { scope: wish.scope.to_json(), limit: Value::Object(limit) }
     }
 }
 

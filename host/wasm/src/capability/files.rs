@@ -85,7 +85,7 @@ pub fn offers(view: &GrantView) -> Vec<Offer> {
     let mut offers: Vec<Offer> = Vec::new();
     for grant in grants {
         let Some((guest, access)) = opened(view, &grant.scope) else { continue };
-        let offer = Offer { scope: grant.scope.clone(), guest: guest.to_owned(), access };
+        let offer = Offer { scope: grant.scope.to_json(), guest: guest.to_owned(), access };
         if !offers.contains(&offer) && !is_closed(view, guest) {
             offers.push(offer);
         }
@@ -233,7 +233,7 @@ mod tests {
         let request = Request::new(Capability::Files, request);
         let grants = grants
             .into_iter()
-            .map(|(scope, mode)| Granted { capability: Capability::Files, scope, mode })
+            .map(|(scope, mode)| Granted { capability: Capability::Files, scope: scope.into(), mode })
             .collect();
         GrantView::new(1, "notes", vec![request], grants)
     }

@@ -5,6 +5,7 @@
 
 pub mod compile;
 pub mod policy;
+mod scope;
 mod until;
 
 use std::sync::Arc;
@@ -16,8 +17,9 @@ use tokio::sync::watch;
 
 use super::limit::Limit;
 use super::{Capability, CapabilityError};
-pub use compile::Subject;
+pub use compile::{HeldGrant, Subject};
 pub use policy::{Ceiling, Permission, Uses};
+pub use scope::HeldScope;
 pub use until::until_refused;
 
 /// A wish of the manifest.
@@ -26,14 +28,14 @@ pub struct Request {
     pub capability: Capability,
     pub required: bool,
     pub reason: String,
-    /// A JSON object.
-    pub scope: Value,
+    pub scope: HeldScope,
     pub limit: Limit,
 }
 
 impl Request {
     /// A wish without reason and limit, which the plugin can do without.
-    pub fn new(capability: Capability, scope: Value) -> Self {
+    pub fn new(capability: Capability, scope: impl Into<HeldScope>) -> Self {
+        let scope = scope.into();
         Self { capability, required: false, reason: String::new(), scope, limit: Limit::default() }
     }
 }
@@ -42,8 +44,7 @@ impl Request {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Granted {
     pub capability: Capability,
-    /// A JSON object.
-    pub scope: Value,
+    pub scope: HeldScope,
     pub mode: GrantMode,
 }
 
@@ -227,7 +228,12 @@ impl GrantView {
 
     /// Whether a use that was allowed may go on, such as the reading of an answer: nothing refuses it by now, and a grant
     /// still covers it, even one that it has used up.
-    pub fn goes_on(&self, capability: Capability, wanted: &Value, covers: impl Fn(&Value) -> bool) -> bool {
+    pub fn goes_on(
+        &self,
+        capability: Capability,
+        wanted: &Value,
+        covers: impl Fn(&HeldScope) -> bool,
+    ) -> bool {
         let fits = |grant: &&Granted| grant.capability == capability && covers(&grant.scope);
         let live: Vec<&Granted> = self.grants(capability).filter(fits).collect();
         let is_open =
@@ -238,7 +244,7 @@ impl GrantView {
 
     /// The bounds of a use that `covers` recognises: what manifest and grants both allow, each the most that one of
     /// its own covers. Says nothing on whether the use is allowed.
-    pub fn limit(&self, capability: Capability, covers: impl Fn(&Value) -> bool) -> Limit {
+    pub fn limit(&self, capability: Capability, covers: impl Fn(&HeldScope) -> bool) -> Limit {
         let asked = self.requests(capability).filter(|request| covers(&request.scope));
         let asked = asked.map(|request| request.limit.clone()).reduce(|a, b| a.either(&b));
         let given = self.entries(capability).filter(|entry| entry.granted.mode != GrantMode::Deny);
@@ -255,7 +261,7 @@ impl GrantView {
         &self,
         capability: Capability,
         wanted: Value,
-        covers: impl Fn(&Value) -> bool,
+        covers: impl Fn(&HeldScope) -> bool,
     ) -> Result<(), PermissionDenied> {
         match self.decision(capability, &wanted, covers) {
             Decision::Allowed(_) => Ok(()),
@@ -269,7 +275,7 @@ impl GrantView {
         &self,
         capability: Capability,
         wanted: &Value,
-        covers: impl Fn(&Value) -> bool,
+        covers: impl Fn(&HeldScope) -> bool,
     ) -> Decision {
         let deny = |hint: &str| Decision::Denied(self.denied(capability, wanted, hint));
         if self.is_inert {

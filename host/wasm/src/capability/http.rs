@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 pub use outlet::HttpOutlet;
 pub use secrets::PlacedSecrets;
 
-use super::grants::{GrantView, allows};
+use super::grants::{GrantView, HeldScope, allows};
 use super::{Capability, is_left_open};
 use crate::call::access::Access;
 
@@ -59,8 +59,8 @@ pub fn limits(read: impl Fn(&str) -> Option<u64>) -> Limits {
 }
 
 /// Whether a scope covers a request.
-pub fn covers(scope: &Value, method: &str, target: &Target) -> bool {
-    is_left_open(scope) || Scope::read(scope, Asker::Operator).is_ok_and(|scope| scope.covers(method, target))
+pub fn covers(scope: &HeldScope, method: &str, target: &Target) -> bool {
+    is_left_open(scope) || scope.http().is_some_and(|scope| scope.covers(method, target))
 }
 
 /// The scope that would have to be granted for a request.
@@ -71,9 +71,8 @@ pub fn wanted(method: &str, target: &Target) -> Value {
 /// Whether the grants cover everything that `wanted` asks for, a scope of its own.
 pub fn check(view: &GrantView, wanted: &Value) -> bool {
     let Ok(wanted) = Scope::read(wanted, Asker::Operator) else { return false };
-    let within = |scope: &Value| {
-        is_left_open(scope) || Scope::read(scope, Asker::Operator).is_ok_and(|scope| wanted.is_within(&scope))
-    };
+    let within =
+        |scope: &HeldScope| is_left_open(scope) || scope.http().is_some_and(|scope| wanted.is_within(scope));
     view.decide(Capability::Http, Value::Null, within).is_ok()
 }
 
@@ -82,8 +81,9 @@ fn covering(view: &GrantView, method: &str, target: &Target) -> Vec<Scope> {
     let scopes = |fits: &dyn Fn(GrantMode) -> bool| -> Vec<Scope> {
         view.grants(Capability::Http)
             .filter(|grant| fits(grant.mode))
-            .filter_map(|grant| Scope::read(&grant.scope, Asker::Operator).ok())
+            .filter_map(|grant| grant.scope.http())
             .filter(|scope| scope.covers(method, target))
+            .cloned()
             .collect()
     };
     let allowed = scopes(&allows);

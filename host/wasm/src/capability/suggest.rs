@@ -167,7 +167,7 @@ mod tests {
 
         assert_eq!(manifest.requests.len(), 2);
         for (request, wish) in manifest.requests.iter().zip(&wishes) {
-            assert_eq!((request.capability, &request.scope), (wish.capability, &wish.scope));
+            assert_eq!((request.capability, &*request.scope), (wish.capability, &wish.scope));
         }
     }
 

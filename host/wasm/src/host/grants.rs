@@ -40,7 +40,7 @@ impl PluginHost {
     /// Refuses a manifest that names private hosts, unless live grants name them too.
     pub(super) async fn check_private(&self, manifest: &Manifest) -> Result<(), HostError> {
         let asked = manifest.requests.iter().filter(|request| request.capability == Capability::Http);
-        let scopes: Vec<&Value> = asked.map(|request| &request.scope).collect();
+        let scopes: Vec<&Value> = asked.map(|request| &*request.scope).collect();
         if scopes.iter().all(|scope| http::private(scope, &[]).is_empty()) {
             return Ok(());
         }

@@ -10,7 +10,7 @@ use berth_model::{GrantId, OperationId, Origin, PluginId, RunId, WorkspaceId};
 use tokio::sync::watch;
 
 use super::shelf::Shelf;
-use crate::capability::grants::{Ceiling, GrantSource, GrantView, Subject, policy};
+use crate::capability::grants::{Ceiling, GrantSource, GrantView, HeldGrant, Subject, policy};
 use crate::plugin::LoadedPlugin;
 
 /// Shared between the host and the calls in flight.
@@ -23,7 +23,7 @@ pub(super) struct Registry {
 
 /// What the operator allows.
 struct Authority {
-    grants: HashMap<String, Vec<Arc<Grant>>>,
+    grants: HashMap<String, Vec<HeldGrant>>,
     /// The digests of each plugin that an operator agreed to: of what takes calls, and of what is ending its last ones.
     consents: HashMap<String, HashSet<String>>,
     /// The keys that signed builds, by plugin and digest of the component.
@@ -44,9 +44,9 @@ impl Default for Authority {
 
 impl Registry {
     pub fn set_grants(&self, grants: Vec<Grant>) {
-        let mut of_plugins: HashMap<String, Vec<Arc<Grant>>> = HashMap::new();
+        let mut of_plugins: HashMap<String, Vec<HeldGrant>> = HashMap::new();
         for grant in grants {
-            of_plugins.entry(grant.plugin.to_string()).or_default().push(Arc::new(grant));
+            of_plugins.entry(grant.plugin.to_string()).or_default().push(grant.into());
         }
         self.change(|authority| authority.grants = of_plugins);
     }
@@ -54,8 +54,8 @@ impl Registry {
     /// Takes over how many uses a grant has left; calls hear of it only when there is none.
     pub fn set_uses(&self, id: GrantId, left: i64) {
         let mut authority = write(&self.authority);
-        for grant in authority.grants.values_mut().flatten().filter(|grant| grant.id == id) {
-            Arc::make_mut(grant).uses_left = Some(left);
+        for held in authority.grants.values_mut().flatten().filter(|held| held.grant.id == id) {
+            Arc::make_mut(&mut held.grant).uses_left = Some(left);
         }
         drop(authority);
         if left == 0 {

@@ -75,7 +75,7 @@ async fn while_nothing_changes_a_host_call_compares_a_number_and_makes_no_view()
     let manifest = Manifest::parse(&package.manifest).unwrap();
     let requests = manifest.requests.clone();
     let plugin = load_bytes(&engine(), package.component.to_vec(), manifest).await;
-    let allow = Granted { capability: Capability::Endpoint, scope: json!({}), mode: GrantMode::Allow };
+    let allow = Granted { capability: Capability::Endpoint, scope: json!({}).into(), mode: GrantMode::Allow };
     let view = Arc::new(GrantView::new(7, "host-waiter", requests, vec![allow]));
     let source = Arc::new(Counted { view, views: AtomicUsize::new(0) });
     let services = Services::none().with_endpoints(Arc::new(Patient::default()));

@@ -6,9 +6,23 @@ use berth_model::plugin::{DigestRule, Grant, GrantState};
 use berth_model::{OperationId, Origin, RunId, Timestamp, WorkspaceId};
 
 use super::policy::Ceiling;
-use super::{Entry, GrantView, Granted, Request};
+use super::{Entry, GrantView, Granted, HeldScope, Request};
 use crate::capability::Capability;
 use crate::capability::limit::Limit;
+
+/// A stored grant; cheap to clone, and what is read of its scope is read once for all views.
+#[derive(Debug, Clone)]
+pub struct HeldGrant {
+    pub grant: Arc<Grant>,
+    scope: HeldScope,
+}
+
+impl From<Grant> for HeldGrant {
+    fn from(grant: Grant) -> Self {
+        let scope = HeldScope::from(grant.scope.clone());
+        Self { grant: Arc::new(grant), scope }
+    }
+}
 
 /// Whose authority is asked about, and on whose behalf.
 #[derive(Debug, Clone, Copy)]
@@ -64,21 +78,21 @@ impl GrantView {
         generation: u64,
         subject: &Subject<'_>,
         requests: Arc<Vec<Request>>,
-        grants: &[Arc<Grant>],
+        grants: &[HeldGrant],
         ceilings: &[Ceiling],
         now: Timestamp,
     ) -> Self {
         let mut next_change: Option<Timestamp> = None;
         let mut entries = Vec::new();
         let mut spent = Vec::new();
-        for grant in grants.iter().filter(|grant| subject.is_meant_by(grant)) {
+        for HeldGrant { grant, scope } in grants.iter().filter(|held| subject.is_meant_by(&held.grant)) {
             if let Some(change) = grant.next_change(now) {
                 next_change = Some(next_change.map_or(change, |next| next.min(change)));
             }
             let refuses = grant.mode == berth_model::plugin::GrantMode::Deny;
             let Some(capability) = Capability::lookup(&grant.capability) else { continue };
             if grant.state(now) == GrantState::UsedUp && !refuses {
-                spent.push(Granted { capability, scope: grant.scope.clone(), mode: grant.mode });
+                spent.push(Granted { capability, scope: scope.clone(), mode: grant.mode });
             }
             if !grant.is_live(now) {
                 continue;
@@ -89,7 +103,7 @@ impl GrantView {
                 Err(_) => continue,
             };
             entries.push(Entry {
-                granted: Granted { capability, scope: grant.scope.clone(), mode: grant.mode },
+                granted: Granted { capability, scope: scope.clone(), mode: grant.mode },
                 id: Some(grant.id),
                 // Refusals are not used up.
                 is_counted: grant.uses_left.is_some() && !refuses,

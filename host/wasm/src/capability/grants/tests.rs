@@ -65,7 +65,7 @@ impl World {
             run: self.run,
             operation: OperationId::from_uuid(Uuid::from_u128(9)),
         };
-        let grants: Vec<Arc<Grant>> = self.grants.iter().cloned().map(Arc::new).collect();
+        let grants: Vec<HeldGrant> = self.grants.iter().cloned().map(HeldGrant::from).collect();
         let now = Timestamp::from_micros(self.now);
         GrantView::compile(1, &subject, Arc::new(self.requests.clone()), &grants, &self.ceilings, now)
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use berth_core::port::clock::Clock;
 use serde_json::Value;
 
-use super::{Capability, GrantSource, GrantView};
+use super::{Capability, GrantSource, GrantView, HeldScope};
 
 /// The longest sleep, so that a clock that was set is noticed.
 const LONGEST: Duration = Duration::from_secs(60);
@@ -20,7 +20,7 @@ pub async fn until_refused(
     mut view: Arc<GrantView>,
     capability: Capability,
     wanted: &Value,
-    covers: impl Fn(&Value) -> bool,
+    covers: impl Fn(&HeldScope) -> bool,
 ) {
     let mut changes = source.changes();
     loop {

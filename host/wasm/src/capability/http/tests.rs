@@ -11,7 +11,7 @@ fn view(asked: Value, grants: &[(GrantMode, Value)]) -> GrantView {
     let requests = vec![Request::new(Capability::Http, asked)];
     let granted = |(mode, scope): &(GrantMode, Value)| Granted {
         capability: Capability::Http,
-        scope: scope.clone(),
+        scope: scope.clone().into(),
         mode: *mode,
     };
     GrantView::new(1, "feishu", requests, grants.iter().map(granted).collect())

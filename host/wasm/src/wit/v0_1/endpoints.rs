@@ -7,6 +7,7 @@ use serde_json::Value;
 use super::{WitError, wit};
 use crate::call::state::PluginState;
 use crate::capability::endpoint::{self, EndpointInfo};
+use crate::capability::grants::HeldScope;
 use crate::capability::limit::Limit;
 use crate::capability::{Capability, CapabilityError};
 
@@ -51,7 +52,7 @@ impl PluginState {
             () = cancel.cancelled() => return Err(CapabilityError::cancelled()),
             chosen = endpoint::choose(&*caller, &view, selector, tool_key, &context) => chosen?,
         };
-        let covers = |scope: &Value| endpoint::covers(scope, &chosen, tool_key);
+        let covers = |scope: &HeldScope| endpoint::covers(scope, &chosen, tool_key);
         let wanted = endpoint::wanted(&chosen, tool_key);
         self.authorize(Capability::Endpoint, wanted.clone(), covers).await?;
         if !chosen.online {

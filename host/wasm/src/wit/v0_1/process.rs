@@ -3,10 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde_json::Value;
-
 use super::{WitError, wit};
 use crate::call::state::PluginState;
+use crate::capability::grants::HeldScope;
 use crate::capability::process::{self, Ran, Run};
 use crate::capability::{Capability, CapabilityError, progress};
 
@@ -35,7 +34,7 @@ impl PluginState {
         let path = limits.folder.clone();
         let wanted = process::wanted(&program, path.as_deref());
         let (asked, below) = (program.clone(), path.clone());
-        let covers = |scope: &Value| process::covers(scope, &asked, below.as_deref());
+        let covers = |scope: &HeldScope| process::covers(scope, &asked, below.as_deref());
         self.authorize(Capability::Process, wanted.clone(), covers).await?;
         let (limit, _pass) = self.throttled(Capability::Process, covers)?;
         let view = self.grants();

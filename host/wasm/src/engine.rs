@@ -6,7 +6,7 @@ pub mod files_pool;
 pub mod profile;
 pub mod ticker;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -269,6 +269,15 @@ impl PluginEngine {
     pub async fn load(&self, spec: PluginSpec) -> Result<LoadedPlugin, LoadError> {
         let component = self.component(&spec).await?;
         LoadedPlugin::prepare(self.clone(), component, spec)
+    }
+
+    /// Removes the machine code of all components but those, and what a killed process left. For a start, before any load.
+    pub(crate) async fn sweep(&self, needed: HashSet<String>) -> std::io::Result<()> {
+        let inner = self.inner.clone();
+        let swept = tokio::task::spawn_blocking(move || {
+            inner.cache.as_ref().map_or(Ok(()), |cache| cache.sweep(&needed))
+        });
+        swept.await.unwrap_or(Ok(()))
     }
 
     /// Removes the machine code of a component from the cache. What runs goes on.

@@ -234,6 +234,28 @@ async fn a_file_that_cannot_be_written_leaves_nothing_behind_whichever_it_is() {
 }
 
 #[tokio::test]
+async fn machine_code_that_a_killed_process_left_is_gone_with_the_next_start() {
+    let place = Place::make(Some(1)).await;
+    let before = place.files();
+    let compiled = place.berth.folder.path().join("compiled");
+    let good = listed(&compiled).into_iter().find(|name| name.ends_with(".bin")).unwrap();
+    let (digest, profile) = good.split_once('-').unwrap();
+    let other = "ab".repeat(32);
+    for left in [
+        format!(".{digest}.7.0.tmp"),
+        format!("{other}-{profile}"),
+        format!("{digest}-{}.bin", "cd".repeat(16)),
+    ] {
+        fs::write(compiled.join(left), "half of it").unwrap();
+    }
+
+    let next = place.berth.restarted().await;
+
+    assert_eq!(place.files(), before);
+    assert_eq!(place.served(&next).await, Some(1));
+}
+
+#[tokio::test]
 async fn a_lock_that_cannot_be_written_stops_nobody_and_is_written_with_the_next_change() {
     let place = Place::make(Some(1)).await;
     let stone = place.lock().with_extension("lock.tmp");

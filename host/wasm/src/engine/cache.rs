@@ -3,6 +3,7 @@
 //! Loading one runs its machine code, so every entry carries a MAC under a key that only this host has, over its own
 //! name and content. What does not verify, does not load or was made by other settings is a miss: it is compiled again.
 
+use std::collections::HashSet;
 use std::fs;
 use std::hash::Hash;
 use std::io::{self, Write};
@@ -18,6 +19,9 @@ use wasmtime::component::Component;
 const TAG: &[u8; 8] = b"berthc01";
 const MAC_BYTES: usize = 32;
 const KEY_FILE: &str = "key";
+const ENDING: &str = ".bin";
+/// Of an entry that is being written.
+const UNFINISHED: &str = ".tmp";
 
 /// A folder of compiled components.
 pub struct ArtifactCache {
@@ -77,14 +81,32 @@ impl ArtifactCache {
         }
     }
 
+    /// Removes what nobody will ask for: entries that a killed process left unfinished, those of another compiler, and those
+    /// of components that are not `needed`.
+    ///
+    /// For a start, before anything is compiled: an entry that is being written looks like one that never will be.
+    pub fn sweep(&self, needed: &HashSet<String>) -> io::Result<()> {
+        for entry in fs::read_dir(&self.dir)? {
+            let name = entry?.file_name().into_string().unwrap_or_default();
+            let is_left = match name.strip_suffix(ENDING).and_then(|whole| whole.split_once('-')) {
+                Some((digest, profile)) => profile != self.profile || !needed.contains(digest),
+                None => name.starts_with('.') && name.ends_with(UNFINISHED),
+            };
+            if is_left {
+                fs::remove_file(self.dir.join(name))?;
+            }
+        }
+        Ok(())
+    }
+
     /// The file of a digest; for tests and for `doctor`.
     pub fn path(&self, digest: &str) -> PathBuf {
-        self.dir.join(format!("{}-{}.bin", digest, self.profile))
+        self.dir.join(format!("{digest}-{}{ENDING}", self.profile))
     }
 
     fn write(&self, digest: &str, code: &[u8]) -> io::Result<()> {
         let serial = self.temp.fetch_add(1, Ordering::Relaxed);
-        let temp = self.dir.join(format!(".{digest}.{}.{serial}.tmp", std::process::id()));
+        let temp = self.dir.join(format!(".{digest}.{}.{serial}{UNFINISHED}", std::process::id()));
         let written = (|| {
             let mut file = private_file(&temp)?;
             file.write_all(TAG)?;

@@ -49,6 +49,7 @@ impl PluginHost {
             self.registry.set_consents(tx.list_consents().await?);
             (tx.list_plugins().await?, tx.current_generations().await?)
         };
+        self.sweep_code().await;
         for one in &generations {
             self.registry.set_publisher(&one.plugin, &one.digest, &one.provenance.publisher);
         }

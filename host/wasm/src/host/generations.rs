@@ -358,6 +358,18 @@ impl PluginHost {
         Ok(tx.commit().await?)
     }
 
+    /// Removes machine code that no generation needs, also what a process left that was killed. For a start.
+    pub(super) async fn sweep_code(&self) {
+        let swept = async {
+            let all = self.parts.store.read().await?.list_generations(None).await?;
+            let digests = needed(&all).into_iter().map(|one| one.digest.clone()).collect();
+            self.parts.engine.sweep(digests).await.map_err(|source| HostError::Folder { source })
+        };
+        if let Err(error) = swept.await {
+            tracing::warn!(%error, "machine code that is not needed any more is removed later");
+        }
+    }
+
     /// Removes components and machine code that no generation needs.
     pub(super) async fn sweep(&self) {
         let (engine, folder) = (self.parts.engine.clone(), self.parts.folder.clone());

@@ -97,13 +97,14 @@ impl SigningKey {
         if !entry.is_file() || entry.len() > FILE_BYTES {
             return Err(invalid());
         }
-        if entry.mode() & 0o077 != 0 {
-            return Err(PackageError::KeyMode { path: path.to_owned() });
-        }
         let mut text = Zeroizing::new(Vec::with_capacity(usize::try_from(FILE_BYTES).unwrap_or_default()));
         file.take(FILE_BYTES).read_to_end(&mut text).map_err(failed)?;
         let text = std::str::from_utf8(&text).map_err(|_| invalid())?.trim();
         let word = text.strip_prefix(FILE_FORM).ok_or_else(invalid)?;
+        // Said of a key alone: nobody is told to close a file that is none.
+        if entry.mode() & 0o077 != 0 {
+            return Err(PackageError::KeyMode { path: path.to_owned() });
+        }
         let seed = Zeroizing::new(BASE64.decode(word).map_err(|_| invalid())?);
         let seed: &[u8; 32] = seed.as_slice().try_into().map_err(|_| invalid())?;
         Ok(Self(ed25519_dalek::SigningKey::from_bytes(seed)))

@@ -1,6 +1,5 @@
 //! The plugin engine behind the operator's routes.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -27,41 +26,50 @@ pub struct Admin {
     pub starting: Arc<AtomicBool>,
 }
 
-#[async_trait]
-impl PluginAdmin for Admin {
-    async fn install(&self, package: PackageAt) -> Result<Installed, AdminError> {
+impl Admin {
+    /// Reads a package and refuses one that is not what it must be, before anything is written.
+    async fn read(&self, at: PackageAt) -> Result<(Package, Assent), AdminError> {
         let plugins = self.plugins.clone();
+        let assent = if at.is_agreed { Assent::Given } else { Assent::Wanted };
         let read = move || {
-            let PackageAt { path, source, pinned } = package;
-            let mut package = Package::read(&path)?;
-            package.source = source.unwrap_or(package.source);
-            match pinned {
+            let mut package = Package::read(&at.path)?;
+            package.source = at.source.unwrap_or(package.source);
+            if let Some(wanted) = &at.digest {
+                package.check_digest(wanted)?;
+            }
+            match at.pinned {
                 Pinned::No => {}
                 Pinned::Own => plugins.check_pinned(&package, None)?,
                 Pinned::By(lock) => plugins.check_pinned(&package, Some(&lock))?,
             }
             Ok::<_, HostError>(package)
         };
-        let package = tokio::task::spawn_blocking(read)
-            .await
-            .map_err(|_| refused(&HostError::Inspector))?
-            .map_err(|error| refused(&error))?;
-        let installed = self.plugins.install(package).await.map_err(|error| refused(&error))?;
+        let package = tokio::task::spawn_blocking(read).await.map_err(|_| refused(&HostError::Inspector))?;
+        Ok((package.map_err(|error| refused(&error))?, assent))
+    }
+}
+
+#[async_trait]
+impl PluginAdmin for Admin {
+    async fn install(&self, package: PackageAt) -> Result<Installed, AdminError> {
+        let (package, assent) = self.read(package).await?;
+        let installed = self.plugins.install_with(package, assent).await.map_err(|error| refused(&error))?;
         let view = self.show(&installed.plugin.id).await?;
         Ok(Installed { view, diff: told(installed.diff), warnings: installed.inspection.warnings })
     }
 
-    async fn upgrade(&self, id: &PluginId, path: PathBuf, agreed: bool) -> Result<Upgraded, AdminError> {
-        let package = tokio::task::spawn_blocking(move || Package::read(&path))
-            .await
-            .map_err(|_| refused(&HostError::Inspector))?
-            .map_err(|error| refused(&error))?;
-        let assent = if agreed { Assent::Given } else { Assent::Wanted };
-        self.plugins.upgrade(id, package, assent).await.map(upgraded).map_err(|error| refused(&error))
+    async fn upgrade(&self, id: &PluginId, package: PackageAt) -> Result<Upgraded, AdminError> {
+        let (package, assent) = self.read(package).await?;
+        let done = self.plugins.upgrade(id, package, assent).await.map_err(|error| refused(&error))?;
+        let mut done = upgraded(done);
+        if done.outcome == "waiting" {
+            done.waiting_digest = self.plugins.waiting_digest(id).await.map_err(|error| refused(&error))?;
+        }
+        Ok(done)
     }
 
-    async fn accept(&self, id: &PluginId) -> Result<Upgraded, AdminError> {
-        self.plugins.accept(id).await.map(upgraded).map_err(|error| refused(&error))
+    async fn accept(&self, id: &PluginId, digest: Option<String>) -> Result<Upgraded, AdminError> {
+        self.plugins.accept_only(id, digest).await.map(upgraded).map_err(|error| refused(&error))
     }
 
     async fn decline(&self, id: &PluginId) -> Result<Upgraded, AdminError> {
@@ -70,6 +78,7 @@ impl PluginAdmin for Admin {
             generation: declined.number,
             version: declined.version,
             outcome: "declined",
+            waiting_digest: None,
             diff: None,
             warnings: Vec::new(),
         })
@@ -104,6 +113,7 @@ impl PluginAdmin for Admin {
         let shown = async {
             let mut shown = view(self.plugins.show(id).await?);
             shown.waiting = self.plugins.waiting_diff(id).await?.map(told);
+            shown.waiting_digest = self.plugins.waiting_digest(id).await?;
             Ok(shown)
         };
         shown.await.map_err(|error: HostError| refused(&error))
@@ -209,6 +219,7 @@ fn view(view: berth_wasm::PluginView) -> PluginView {
             .collect(),
         grants: view.grants,
         waiting: None,
+        waiting_digest: None,
         usage: usage(&view.usage),
     }
 }
@@ -238,6 +249,7 @@ fn upgraded(installed: berth_wasm::Installed) -> Upgraded {
         generation: installed.generation,
         version: installed.version,
         outcome,
+        waiting_digest: None,
         diff: Some(told(installed.diff)),
         warnings: installed.inspection.warnings,
     }

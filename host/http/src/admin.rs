@@ -20,6 +20,10 @@ pub struct PackageAt {
     /// Where it came from before it lay there; the path itself when nobody says.
     pub source: Option<String>,
     pub pinned: Pinned,
+    /// What its digest must be, as hex with or without `sha256:`.
+    pub digest: Option<String>,
+    /// Whether the operator has said yes to all that it asks for.
+    pub is_agreed: bool,
 }
 
 /// Whether a package must be what a lock pins its plugin to.
@@ -45,11 +49,12 @@ pub trait PluginAdmin: Send + Sync {
     /// Fails with `PLUGIN_NOT_FOUND`.
     async fn show(&self, id: &PluginId) -> Result<PluginView, AdminError>;
 
-    /// Makes the package at `path` the next generation of the plugin; one that asks for more waits unless `agreed`.
-    async fn upgrade(&self, id: &PluginId, path: PathBuf, agreed: bool) -> Result<Upgraded, AdminError>;
+    /// Makes a package the next generation of the plugin; one that asks for more waits, unless it is agreed to.
+    async fn upgrade(&self, id: &PluginId, package: PackageAt) -> Result<Upgraded, AdminError>;
 
-    /// Says yes to the generation that waits for it. Fails with `PLUGIN_NOTHING_WAITS`.
-    async fn accept(&self, id: &PluginId) -> Result<Upgraded, AdminError>;
+    /// Says yes to the generation that waits for it, where it has the digest. Fails with `PLUGIN_NOTHING_WAITS` and
+    /// `PLUGIN_OTHER_DIGEST`.
+    async fn accept(&self, id: &PluginId, digest: Option<String>) -> Result<Upgraded, AdminError>;
 
     /// Says no to the generation that waits for a yes. Fails with `PLUGIN_NOTHING_WAITS`.
     async fn decline(&self, id: &PluginId) -> Result<Upgraded, AdminError>;
@@ -108,6 +113,8 @@ pub struct PluginView {
     pub grants: Vec<Grant>,
     /// What an upgrade that waits for consent asks for beyond this; of one plugin alone.
     pub waiting: Option<CapabilityDiff>,
+    /// The digest of that upgrade.
+    pub waiting_digest: Option<String>,
     pub usage: PluginUsage,
 }
 
@@ -148,6 +155,8 @@ pub struct Upgraded {
     pub version: String,
     /// `active`, `unchanged`, `waiting` or `declined`.
     pub outcome: &'static str,
+    /// The digest of a package that waits for consent.
+    pub waiting_digest: Option<String>,
     /// What it asks for beyond the one that was in place; null when it is declined.
     pub diff: Option<CapabilityDiff>,
     /// What the inspection found odd.

@@ -11,12 +11,12 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::plugins::{PluginBody, show};
+use super::plugins::{PluginBody, digest, show};
 use super::text;
-use crate::admin::Upgraded;
+use crate::admin::{PackageAt, Pinned, Upgraded};
 use crate::diff::CapabilityDiff;
 use crate::error::{Answer, ApiError};
-use crate::extract::{Body, Id};
+use crate::extract::{Body, Id, filled};
 use crate::state::HttpState;
 
 pub(crate) fn routes() -> OpenApiRouter<HttpState> {
@@ -92,6 +92,11 @@ struct UpgradeBody {
     /// No to the upgrade that waits for consent.
     #[serde(default)]
     decline: bool,
+    /// The SHA-256 that the package, or the one that waits, must have, in hex with or without `sha256:`. Another one
+    /// changes nothing.
+    digest: Option<String>,
+    /// Where the package came from, such as `oci://registry.example/acme/tally@sha256:…`; the path when absent.
+    source: Option<String>,
 }
 
 /// What an upgrade has come to.
@@ -104,6 +109,9 @@ struct UpgradeAnswer {
     outcome: String,
     /// What it asks for beyond the one in place, in plain words; empty unless it waits.
     more: Vec<String>,
+    /// SHA-256 of the package that waits for consent, in lower-case hex: `digest` of the answer to it. Empty unless it
+    /// waits.
+    waiting_digest: String,
     /// What it asks for beyond the one that was in place; null when it is declined.
     diff: Option<CapabilityDiff>,
     /// What the inspection found odd.
@@ -121,14 +129,22 @@ async fn upgrade(
     Body(body): Body<UpgradeBody>,
 ) -> Answer<UpgradeAnswer> {
     let plugins = state.plugins();
+    let digest = digest(body.digest)?;
     let done: Upgraded = match (body.path.map(PathBuf::from), body.accept, body.decline) {
+        (_, _, true) if digest.is_some() => {
+            return Err(ApiError::invalid("digest", "must not stand beside `decline`"));
+        }
         (_, true, true) => return Err(ApiError::invalid("decline", "must not stand beside `accept`")),
         (Some(_), _, true) => return Err(ApiError::invalid("decline", "must not stand beside `path`")),
         (Some(path), ..) if !path.is_absolute() => {
             return Err(ApiError::invalid("path", "must be an absolute path on the host's own disk"));
         }
-        (Some(path), agreed, false) => plugins.upgrade(&plugin, path, agreed).await?,
-        (None, true, false) => plugins.accept(&plugin).await?,
+        (Some(path), is_agreed, false) => {
+            let source = filled(body.source).map(|source| source.chars().take(1000).collect());
+            let package = PackageAt { path, source, digest, is_agreed, pinned: Pinned::No };
+            plugins.upgrade(&plugin, package).await?
+        }
+        (None, true, false) => plugins.accept(&plugin, digest).await?,
         (None, false, true) => plugins.decline(&plugin).await?,
         (None, false, false) => {
             return Err(ApiError::invalid("path", "must be there without accept or decline"));
@@ -141,6 +157,7 @@ async fn upgrade(
         version: done.version,
         outcome: done.outcome.to_owned(),
         more: done.diff.as_ref().filter(|_| waits).map(CapabilityDiff::lines).unwrap_or_default(),
+        waiting_digest: done.waiting_digest.unwrap_or_default(),
         diff: done.diff,
         warnings: done.warnings,
     }))

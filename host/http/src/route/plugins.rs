@@ -49,6 +49,9 @@ pub(super) struct PluginBody {
     /// What an upgrade that waits for consent asks for beyond this, in plain words; of one plugin alone, empty when none
     /// waits.
     waiting: Vec<String>,
+    /// SHA-256 of the package that waits for consent, in lower-case hex: `digest` of the answer to it. Empty when none
+    /// waits.
+    waiting_digest: String,
     /// What an install asks for beyond the version that was in place, or an upgrade that waits for consent beyond this
     /// one; null when neither is told of.
     diff: Option<CapabilityDiff>,
@@ -104,6 +107,7 @@ impl PluginBody {
             digest: plugin.digest,
             last_error: plugin.last_error,
             waiting: view.waiting.as_ref().map(CapabilityDiff::lines).unwrap_or_default(),
+            waiting_digest: view.waiting_digest.unwrap_or_default(),
             diff: view.waiting.or(diff),
             tools: plugin.tools.as_array().into_iter().flatten().map(tool).collect(),
             capabilities: view.wishes.into_iter().map(wish).collect(),
@@ -152,6 +156,10 @@ struct InstallBody {
     locked: Option<bool>,
     /// An absolute path to the lock, in the place of the host's own.
     lock: Option<String>,
+    /// The SHA-256 that the package must have, in hex with or without `sha256:`. Another one changes nothing.
+    digest: Option<String>,
+    /// Yes to all that it asks for beyond the version in place.
+    accept: Option<bool>,
 }
 
 /// Installs a plugin, or makes it the next generation of the installed one of its id, which waits for consent when it
@@ -172,9 +180,28 @@ async fn install(State(state): State<HttpState>, Body(body): Body<InstallBody>) 
         (false, None) => Pinned::No,
     };
     let source = filled(body.source).map(|source| source.chars().take(1000).collect());
-    let package = PackageAt { path: on_disk("path", body.path)?, source, pinned };
+    let package = PackageAt {
+        path: on_disk("path", body.path)?,
+        source,
+        pinned,
+        digest: digest(body.digest)?,
+        is_agreed: body.accept.unwrap_or(false),
+    };
     let installed = state.plugins().install(package).await?;
     Ok(Json(PluginBody::new(&state, installed.view, Some(installed.diff), installed.warnings)))
+}
+
+/// A SHA-256 that was named, without the word before it.
+pub(super) fn digest(text: Option<String>) -> Result<Option<String>, ApiError> {
+    let Some(text) = filled(text) else { return Ok(None) };
+    let hex = text.strip_prefix("sha256:").unwrap_or(&text);
+    if hex.len() != 64 || !hex.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        return Err(ApiError::invalid(
+            "digest",
+            "must be a SHA-256: 64 digits of hex, with or without `sha256:`",
+        ));
+    }
+    Ok(Some(hex.to_ascii_lowercase()))
 }
 
 /// One plugin.

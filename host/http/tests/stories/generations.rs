@@ -31,6 +31,33 @@ async fn an_upgrade_waits_for_consent_unless_it_comes_with_it() {
 }
 
 #[tokio::test]
+async fn an_answer_may_name_the_digest_that_it_is_for_and_another_one_is_refused() {
+    let berth = Berth::start().await;
+    let upgrade = async |body| berth.post("/operator/plugins/notes/upgrade", body).await;
+    let waiting = upgrade(json!({ "path": "/srv/notes" })).await.ok();
+    let digest = waiting["waiting_digest"].as_str().unwrap().to_owned();
+
+    for place in [json!({}), json!({ "path": "/srv/notes" })] {
+        let mut body = place;
+        body["accept"] = json!(true);
+        body["digest"] = json!("00".repeat(32));
+        upgrade(body.clone()).await.refuses(409, "PLUGIN_OTHER_DIGEST");
+        body["digest"] = json!(format!("sha256:{}", digest.to_uppercase()));
+        assert_eq!(upgrade(body).await.ok()["outcome"], "active");
+    }
+    for (body, field) in [
+        (json!({ "accept": true, "digest": "abc" }), "digest"),
+        (json!({ "accept": true, "digest": format!("sha1:{digest}") }), "digest"),
+        (json!({ "decline": true, "digest": digest }), "digest"),
+    ] {
+        let error = upgrade(body).await.refuses(422, "invalid_request");
+        assert_eq!(error["details"]["errors"][0]["field"], field);
+    }
+    let body = json!({ "path": "/srv/diary", "digest": "ab" });
+    berth.post("/operator/plugins/install", body).await.refuses(422, "invalid_request");
+}
+
+#[tokio::test]
 async fn generations_are_listed_rolled_back_and_resumed() {
     let berth = Berth::start().await;
 

@@ -1,6 +1,5 @@
 //! Plugins that stand on a shelf: tools of each kind, and what an operator does with their plugin.
 
-use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
@@ -81,6 +80,7 @@ impl Shelf {
             wishes: vec![wish],
             grants,
             waiting: None,
+            waiting_digest: None,
             usage: PluginUsage { calls: 3, denials: 1, ..PluginUsage::default() },
         }
     }
@@ -192,19 +192,24 @@ impl PluginAdmin for Shelf {
         Ok(self.view(plugin))
     }
 
-    async fn upgrade(&self, id: &PluginId, _: PathBuf, agreed: bool) -> Result<Upgraded, AdminError> {
+    async fn upgrade(&self, id: &PluginId, package: PackageAt) -> Result<Upgraded, AdminError> {
         self.show(id).await?;
+        let found = "ef".repeat(32);
+        if package.digest.is_some_and(|wanted| wanted != found) {
+            return Err(refusal("PLUGIN_OTHER_DIGEST", format!("this is sha256:{found}")));
+        }
         Ok(Upgraded {
             generation: 2,
             version: "0.2.0".to_owned(),
-            outcome: if agreed { "active" } else { "waiting" },
+            outcome: if package.is_agreed { "active" } else { "waiting" },
+            waiting_digest: (!package.is_agreed).then_some(found),
             diff: Some(more()),
             warnings: vec![],
         })
     }
 
-    async fn accept(&self, id: &PluginId) -> Result<Upgraded, AdminError> {
-        self.upgrade(id, PathBuf::new(), true).await
+    async fn accept(&self, id: &PluginId, digest: Option<String>) -> Result<Upgraded, AdminError> {
+        self.upgrade(id, PackageAt { digest, is_agreed: true, ..PackageAt::default() }).await
     }
 
     async fn decline(&self, id: &PluginId) -> Result<Upgraded, AdminError> {

@@ -57,6 +57,8 @@ pub enum HostError {
     GrantNotFound { id: GrantId },
     #[error("the package is the plugin `{found}`, not `{wanted}`")]
     OtherPlugin { wanted: String, found: String },
+    #[error("{}", other_digest(wanted, found, component))]
+    OtherDigest { wanted: String, found: String, component: String },
     #[error("no generation of the plugin `{id}` waits for consent")]
     NothingWaits { id: String },
     #[error("the plugin `{id}` has no earlier generation to go back to")]
@@ -105,6 +107,7 @@ impl HostError {
             Self::GrantUses => "GRANT_USES_INVALID",
             Self::GrantNotFound { .. } => "GRANT_NOT_FOUND",
             Self::OtherPlugin { .. } => "PLUGIN_OTHER_ID",
+            Self::OtherDigest { .. } => "PLUGIN_OTHER_DIGEST",
             Self::NothingWaits { .. } => "PLUGIN_NOTHING_WAITS",
             Self::NoEarlierGeneration { .. } => "PLUGIN_NO_EARLIER_GENERATION",
             Self::NotActive { .. } => "PLUGIN_NOT_ACTIVE",
@@ -114,6 +117,16 @@ impl HostError {
             Self::Transition(_) | Self::Inspector => "PLUGIN_HOST_FAILURE",
         }
     }
+}
+
+/// Both digests in full: one of them is to be compared by eye.
+fn other_digest(wanted: &str, found: &str, component: &str) -> String {
+    let of_component = if wanted == component {
+        ": the first is that of its component alone, and says nothing of what it asks for"
+    } else {
+        ""
+    };
+    format!("sha256:{wanted} is wanted, and this is sha256:{found}{of_component}. Nothing was changed")
 }
 
 impl From<crate::capability::config::BadSchema> for HostError {

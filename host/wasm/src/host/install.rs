@@ -111,13 +111,26 @@ impl PluginHost {
 
     /// Says yes to the generation that waits for it.
     pub async fn accept(&self, id: &PluginId) -> Result<Installed, HostError> {
+        self.accept_only(id, None).await
+    }
+
+    /// [`Self::accept`], but only of what has this [`Package::digest`]: fails with `PLUGIN_OTHER_DIGEST`.
+    pub async fn accept_only(&self, id: &PluginId, digest: Option<String>) -> Result<Installed, HostError> {
         let id = id.clone();
         self.detached(move |host| async move {
             let _turn = host.turn(&id).await;
             let waiting = host.waiting(&id).await?.ok_or_else(|| HostError::nothing_waits(&id))?;
+            if let Some(wanted) = digest {
+                package::same_digest(&wanted, offered(&waiting), || waiting.digest.clone())?;
+            }
             host.accepted(waiting).await
         })
         .await
+    }
+
+    /// The [`Package::digest`] of the generation that waits for a yes.
+    pub async fn waiting_digest(&self, id: &PluginId) -> Result<Option<String>, HostError> {
+        Ok(self.waiting(id).await?.as_ref().map(offered))
     }
 
     /// Says no to the generation that waits for a yes.
@@ -405,6 +418,14 @@ impl PluginHost {
 
     async fn watch(&self, step: Step) -> Result<(), HostError> {
         self.life.probe.before(step).await
+    }
+}
+
+/// What a generation was before it came in: see [`Package::digest`].
+fn offered(generation: &Generation) -> String {
+    match generation.provenance.package.as_str() {
+        "" => package::whole_digest(&generation.manifest, &generation.digest),
+        package => package.to_owned(),
     }
 }
 

@@ -96,6 +96,21 @@ impl Package {
         }
     }
 
+    /// What an operator agrees to, in lower-case hex: the digest of the archive, else one of the component, the manifest
+    /// and the schema of the settings together.
+    pub fn digest(&self) -> String {
+        match &self.shipped {
+            Some(shipped) => shipped.digest(),
+            None => whole_digest(&self.kept_manifest(), &crate::digest(&self.component)),
+        }
+    }
+
+    /// Refuses a package that has another [`Self::digest`] than `wanted`, which is hex with or without `sha256:`. Makes
+    /// digests: call it on a blocking thread.
+    pub fn check_digest(&self, wanted: &str) -> Result<(), HostError> {
+        same_digest(wanted, self.digest(), || crate::digest(&self.component))
+    }
+
     fn folder(path: &Path) -> Result<Self, HostError> {
         let (manifest, parsed) = manifest(path)?;
         let component = component(&path.join(component_name(&parsed)))?;
@@ -149,6 +164,24 @@ impl Package {
         let package = Self { config_schema: schema, ..Self::new(manifest, component) };
         Ok(Self { shipped: Some(Arc::new(shipped)), ..package })
     }
+}
+
+/// The digest of a component with the manifest as it is kept, which names the schema of the settings by its digest.
+pub(super) fn whole_digest(kept_manifest: &str, component: &str) -> String {
+    crate::digest(format!("{component}\n{kept_manifest}").as_bytes())
+}
+
+/// Refuses `found` where it is not what was `wanted`, and says when that is its component alone.
+pub(super) fn same_digest(
+    wanted: &str,
+    found: String,
+    component: impl FnOnce() -> String,
+) -> Result<(), HostError> {
+    let wanted = wanted.strip_prefix("sha256:").unwrap_or(wanted).to_ascii_lowercase();
+    if wanted == found {
+        return Ok(());
+    }
+    Err(HostError::OtherDigest { wanted, found, component: component() })
 }
 
 /// The text of a file of an archive.
@@ -220,8 +253,7 @@ pub(super) fn path(folder: &Path, digest: &str) -> PathBuf {
 
 /// The file of the schema of a package in the data folder: each manifest of a component has its own.
 pub(super) fn schema_path(folder: &Path, manifest: &str, component: &str) -> PathBuf {
-    let digest = crate::digest(format!("{component}\n{manifest}").as_bytes());
-    folder.join(format!("{digest}.config.json"))
+    folder.join(format!("{}.config.json", whole_digest(manifest, component)))
 }
 
 /// Writes a component into the data folder, unless it is there.

@@ -33,6 +33,9 @@ pub enum Failure {
     /// Already printed, as the result that was asked for.
     #[error("failed")]
     Silent,
+    /// The same, where the exit code is that of a failure.
+    #[error(transparent)]
+    Told(Box<Failure>),
     #[error(transparent)]
     Config(#[from] crate::config::ConfigError),
     #[error(transparent)]
@@ -89,6 +92,18 @@ impl Failure {
         Self::Failed { code: code.to_owned(), message: message.into(), details: Value::Null }
     }
 
+    /// The same with the way out, where it has none yet.
+    pub fn trying(mut self, hint: impl FnOnce() -> Option<String>) -> Self {
+        if let Self::Failed { details, .. } = &mut self
+            && details["hint"].is_null()
+            && (details.is_null() || details.is_object())
+            && let Some(hint) = hint()
+        {
+            details["hint"] = json!(hint);
+        }
+        self
+    }
+
     /// What the parser of the command line says.
     pub fn of_words(error: &clap::Error) -> Self {
         let text = if Terminal::err().colours {
@@ -102,19 +117,22 @@ impl Failure {
     /// 1 failed, 2 wrong usage, 3 not connected or not authorised.
     pub fn exit_code(&self) -> ExitCode {
         ExitCode::from(match self {
+            Self::Told(failure) => return failure.exit_code(),
             Self::Failed { .. } | Self::Silent | Self::Manifest(_) | Self::Other(_) => 1,
             Self::Usage(_) | Self::Words(_) | Self::Config(_) => 2,
             Self::NotConnected(_) => 3,
         })
     }
 
-    fn code(&self) -> &str {
+    /// The code of its kind, as programs read it.
+    pub fn code(&self) -> &str {
         match self {
             Self::Failed { code, .. } => code,
             Self::Usage(_) | Self::Words(_) => "usage",
             Self::Config(_) => "config_invalid",
             Self::Manifest(bad) => bad.code,
             Self::NotConnected(_) => "not_connected",
+            Self::Told(failure) => failure.code(),
             Self::Silent | Self::Other(_) => "failed",
         }
     }
@@ -130,13 +148,14 @@ impl Failure {
         json!({ "error": { "code": self.code(), "message": message, "details": details } })
     }
 
-    /// Prints the failure once, with its whole chain, on standard error.
+    /// Prints the failure once, with its whole chain: for people on standard error, for programs on standard output,
+    /// where they look for the answer.
     pub fn print(self, json: bool) {
-        if matches!(self, Self::Silent) {
+        if matches!(self, Self::Silent | Self::Told(_)) {
             return;
         }
         if json {
-            output::note(&self.json().to_string());
+            output::json(&self.json());
             return;
         }
         let error = Terminal::err().paint(Tone::Bad, "error:");
@@ -154,6 +173,26 @@ impl Failure {
             }
         }
     }
+}
+
+/// Whether somebody was there, and went away.
+fn is_broken(error: &reqwest::Error) -> bool {
+    use std::io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, UnexpectedEof};
+
+    let mut source = std::error::Error::source(error);
+    while let Some(cause) = source {
+        if let Some(io) = cause.downcast_ref::<std::io::Error>()
+            && matches!(io.kind(), BrokenPipe | ConnectionAborted | ConnectionReset | UnexpectedEof)
+        {
+            return true;
+        }
+        // The client has no name for it that we could ask for.
+        if cause.to_string().contains("closed before message completed") {
+            return true;
+        }
+        source = cause.source();
+    }
+    false
 }
 
 /// The message and what it came from, in one line.
@@ -205,8 +244,11 @@ impl From<reqwest::Error> for Failure {
             format!("{host} does not answer in time: see whether the host is well with `berth doctor`")
         } else if error.is_connect() {
             format!("no host answers at {host}: start one with `berth serve`, or name it with --url")
-        } else if error.is_body() || error.is_decode() {
-            format!("the connection to {host} broke before its answer was complete")
+        } else if error.is_body() || error.is_decode() || is_broken(&error) {
+            format!(
+                "the connection to {host} broke before its answer was complete: see whether the host is there with \
+                 `berth doctor`"
+            )
         } else {
             format!(
                 "{host} does not speak like a berth host ({}): name the right address with --url",

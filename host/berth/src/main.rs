@@ -8,14 +8,17 @@ mod cli;
 mod client;
 mod command;
 mod config;
+mod confirm;
 mod failure;
 mod harden;
 mod host;
 mod interrupt;
+mod nearest;
 mod output;
 mod place;
 mod policies;
 mod programs;
+mod progress;
 mod registry;
 mod secrets;
 mod sockets;
@@ -25,6 +28,7 @@ mod table;
 mod talk;
 mod telemetry;
 mod terminal;
+mod wrap;
 
 use std::process::ExitCode;
 

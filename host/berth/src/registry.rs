@@ -18,6 +18,7 @@ use oci_client::{Client, Reference};
 use serde_json::json;
 
 use crate::failure::Failure;
+use crate::progress::Progress;
 
 /// What tools for components look for.
 const COMPONENT: &str = "application/wasm";
@@ -93,14 +94,15 @@ impl Place {
     }
 
     /// Fetches a package and checks every byte of it; with the digest of where it was.
-    pub async fn pull(&self) -> Result<(SignedPackage, String), Failure> {
+    pub async fn pull(&self, progress: &Progress) -> Result<(SignedPackage, String), Failure> {
         let pulled = self.client.pull_manifest_and_config(&self.reference, &self.auth).await;
         let (manifest, digest, _) = pulled.map_err(|error| self.refused(&error))?;
+        progress.expect(manifest.layers.iter().filter_map(|layer| u64::try_from(layer.size).ok()).sum());
         let (mut contents, mut index, mut signature) = (Contents::default(), None, None);
         for layer in &manifest.layers {
             let title = layer.annotations.as_ref().and_then(|notes| notes.get(TITLE));
             let title = title.ok_or_else(|| self.no_plugin("a layer of it has no title"))?;
-            let content = self.layer(layer).await?;
+            let content = self.layer(layer, progress).await?;
             match title.as_str() {
                 index::FILE => index = Some(content),
                 signature::FILE => signature = Some(content),
@@ -112,7 +114,7 @@ impl Place {
     }
 
     /// The bytes of a layer, no more of them than a package may have.
-    async fn layer(&self, layer: &OciDescriptor) -> Result<Bytes, Failure> {
+    async fn layer(&self, layer: &OciDescriptor, progress: &Progress) -> Result<Bytes, Failure> {
         let limit = berth_package::contents::MAX_BYTES;
         let too_large = |found| berth_package::PackageError::TooLarge { what: "bytes", found, limit };
         let size = u64::try_from(layer.size).unwrap_or(u64::MAX);
@@ -128,6 +130,7 @@ impl Place {
                 return Err(too_large(found).into());
             }
             content.extend_from_slice(&piece);
+            progress.add(piece.len() as u64);
         }
         Ok(content.freeze())
     }
@@ -153,7 +156,15 @@ impl Place {
             OciDistributionError::RequestError(_) => "REGISTRY_UNAVAILABLE",
             _ => "REGISTRY_REFUSED",
         };
-        Failure::failed(code, format!("{}: {error}", self.reference))
+        let registry = self.reference.registry();
+        match error {
+            // What the client says of it is an address and no reason.
+            OciDistributionError::RequestError(_) => Failure::failed(
+                code,
+                format!("no registry answers at {registry}: look at the name, and whether one runs there"),
+            ),
+            _ => Failure::failed(code, format!("{}: {error}", self.reference)),
+        }
     }
 }
 

@@ -3,7 +3,7 @@
 use std::io::IsTerminal;
 
 /// Tables and lines are not cut to less than this.
-const MIN_WIDTH: usize = 40;
+const MIN_WIDTH: usize = 20;
 
 /// What a word means for its reader.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -76,8 +76,16 @@ impl Terminal {
 
 /// Whether the user wants colours at all: `NO_COLOR` with any text says no.
 pub fn may_colour() -> bool {
-    std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
-        && std::env::var_os("TERM").is_none_or(|term| term != "dumb")
+    std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()) && !is_dumb()
+}
+
+/// Whether a line of standard error may be written over and over.
+pub fn may_move() -> bool {
+    std::io::stderr().is_terminal() && !is_dumb()
+}
+
+fn is_dumb() -> bool {
+    std::env::var_os("TERM").is_some_and(|term| term == "dumb")
 }
 
 #[cfg(test)]

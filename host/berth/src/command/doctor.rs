@@ -66,7 +66,10 @@ pub async fn run(global: &Global, options: &Options) -> Result<(), Failure> {
             .collect();
         table::print(&["", "CHECK", "DETAIL"], &rows);
     }
-    connected?;
+    if let Err(failure) = connected {
+        // One answer is enough for a program, and it has this check.
+        return Err(if global.json { Failure::Told(Box::new(failure)) } else { failure });
+    }
     if failed { Err(Failure::Silent) } else { Ok(()) }
 }
 

@@ -3,9 +3,11 @@
 mod audit;
 mod build;
 mod call;
+mod consent;
 mod dev;
 mod events;
 mod grant;
+mod hints;
 mod install;
 mod key;
 mod life;
@@ -13,6 +15,7 @@ mod new;
 mod pack;
 mod sent;
 mod show;
+mod signature;
 mod test;
 mod transfer;
 mod verify;
@@ -85,16 +88,25 @@ enum Action {
     /// Put an earlier version of a plugin in place again.
     Rollback(life::Rollback),
     /// Let a quarantined plugin take calls again.
+    #[command(after_help = "Examples:\n  berth plugin resume tally")]
     Resume(Plugin),
     /// List the versions of a plugin and where each stands.
+    #[command(after_help = "Examples:\n  berth plugin generations tally")]
     Generations(Plugin),
     /// List the installed plugins.
+    #[command(
+        after_help = "Examples:\n  berth plugin list\n  berth plugin list --json | jq -r '.[].plugin_id'"
+    )]
     List,
     /// Show a plugin: its tools, what it asks for, what it was granted.
+    #[command(
+        after_help = "Examples:\n  berth plugin show files\n  berth plugin show files --json | jq .usage"
+    )]
     Show(Plugin),
     /// Allow a plugin a capability, or deny it one.
     Grant(Box<grant::Options>),
     /// Take a grant back; calls under way lose it at their next use.
+    #[command(after_help = "Examples:\n  berth plugin revoke grant_…")]
     Revoke {
         /// The id of the grant, from `berth plugin show`.
         #[arg(value_parser = NonEmptyStringValueParser::new())]
@@ -103,25 +115,55 @@ enum Action {
     /// Print what a plugin was denied, and what it did that changed something.
     Audit(audit::Options),
     /// Print the smallest manifest for what a plugin was seen to use.
+    #[command(after_help = "Examples:\n  berth plugin suggest files")]
     Suggest(Plugin),
     /// Let a plugin take calls; loads it anew when it had failed.
+    #[command(after_help = "Examples:\n  berth plugin enable files")]
     Enable(Plugin),
     /// Stop a plugin from taking calls; calls under way end by themselves.
+    #[command(after_help = "Examples:\n  berth plugin disable files")]
     Disable(Plugin),
     /// Remove a plugin; its grants and its key-value pairs stay, for the day it comes back.
     Remove(life::Remove),
     /// Print what a plugin said lately on its standard output and error.
+    #[command(after_help = "Examples:\n  berth plugin logs files")]
     Logs(Plugin),
     /// Call a tool as the owner, and print what it answers.
     Call(call::Options),
     /// Show a channel at work: the paths of its web addresses, what waits.
+    #[command(after_help = "Examples:\n  berth plugin channel mychat")]
     Channel(Plugin),
     /// List what a channel has sent, change a message, take it back, or react to it.
     Deliveries(sent::Options),
     /// Ask a plugin whether it could do its work now.
+    #[command(after_help = "Examples:\n  berth plugin doctor mychat")]
     Doctor(Plugin),
     /// List the events that a channel could not deal with, hand one over again, or forget it.
     Events(events::Options),
+}
+
+impl Action {
+    /// The id of the plugin that it is about, where it names one that is installed.
+    fn plugin(&self) -> Option<&str> {
+        Some(match self {
+            Self::Resume(Plugin { id })
+            | Self::Generations(Plugin { id })
+            | Self::Show(Plugin { id })
+            | Self::Suggest(Plugin { id })
+            | Self::Enable(Plugin { id })
+            | Self::Disable(Plugin { id })
+            | Self::Logs(Plugin { id })
+            | Self::Channel(Plugin { id })
+            | Self::Doctor(Plugin { id }) => id,
+            Self::Upgrade(options) => &options.id,
+            Self::Rollback(options) => &options.id,
+            Self::Remove(options) => &options.id,
+            Self::Audit(options) => &options.id,
+            Self::Deliveries(options) => &options.id,
+            Self::Events(options) => &options.id,
+            _ => return None,
+        })
+    }
 }
 
 pub async fn run(global: &Global, options: Options) -> Result<(), Failure> {
@@ -140,31 +182,39 @@ pub async fn run(global: &Global, options: Options) -> Result<(), Failure> {
 
 async fn with_host(global: &Global, action: Action) -> Result<(), Failure> {
     let client = Client::find(global)?;
+    let id = action.plugin().map(str::to_owned);
+    match at_host(global, &client, action).await {
+        Ok(()) => Ok(()),
+        Err(failure) => Err(hints::explained(&client, id.as_deref(), failure).await),
+    }
+}
+
+async fn at_host(global: &Global, client: &Client, action: Action) -> Result<(), Failure> {
     match action {
         // They need no host.
         Action::New(_) | Action::Build(_) | Action::Pack(_) | Action::Verify(_) | Action::Key(_) => Ok(()),
         Action::Test(_) | Action::Push(_) | Action::Pull(_) => Ok(()),
-        Action::Dev(options) => dev::run(global, &client, options).await,
-        Action::Install(options) => install::run(global, &client, &options).await,
-        Action::Upgrade(options) => life::upgrade(global, &client, options).await,
-        Action::Rollback(options) => life::rollback(global, &client, options).await,
+        Action::Dev(options) => dev::run(global, client, options).await,
+        Action::Install(options) => install::run(global, client, &options).await,
+        Action::Upgrade(options) => life::upgrade(global, client, options).await,
+        Action::Rollback(options) => life::rollback(global, client, options).await,
         Action::Resume(Plugin { id }) => {
             let answer = client.post_and_wait(&path_of(&id, "/resume"), &json!({})).await?;
             report(global, &answer, &format!("{id} takes calls"));
             Ok(())
         }
-        Action::Generations(Plugin { id }) => life::generations(global, &client, &id).await,
-        Action::List => show::list(global, &client).await,
-        Action::Show(Plugin { id }) => show::one(global, &client, &id).await,
-        Action::Grant(options) => grant::run(global, &client, *options).await,
+        Action::Generations(Plugin { id }) => life::generations(global, client, &id).await,
+        Action::List => show::list(global, client).await,
+        Action::Show(Plugin { id }) => show::one(global, client, &id).await,
+        Action::Grant(options) => grant::run(global, client, *options).await,
         Action::Revoke { grant_id } => {
             let path = format!("/operator/grants/{}/revoke", segment(&grant_id));
             let answer = client.post(&path, &json!({})).await?;
             report(global, &answer, &format!("{grant_id} is revoked"));
             Ok(())
         }
-        Action::Audit(options) => audit::run(global, &client, options).await,
-        Action::Suggest(Plugin { id }) => audit::suggest(global, &client, &id).await,
+        Action::Audit(options) => audit::run(global, client, options).await,
+        Action::Suggest(Plugin { id }) => audit::suggest(global, client, &id).await,
         Action::Enable(Plugin { id }) => {
             let answer = client.post_and_wait(&path_of(&id, "/enable"), &json!({})).await?;
             report(global, &answer, &format!("{id} takes calls"));
@@ -175,13 +225,13 @@ async fn with_host(global: &Global, action: Action) -> Result<(), Failure> {
             report(global, &answer, &format!("{id} takes no calls"));
             Ok(())
         }
-        Action::Remove(options) => life::remove(global, &client, &options).await,
-        Action::Logs(Plugin { id }) => show::logs(global, &client, &id).await,
-        Action::Call(options) => call::run(global, &client, options).await,
-        Action::Channel(Plugin { id }) => events::channel(global, &client, &id).await,
-        Action::Deliveries(options) => sent::run(global, &client, options).await,
-        Action::Doctor(Plugin { id }) => sent::doctor(global, &client, &id).await,
-        Action::Events(options) => events::run(global, &client, options).await,
+        Action::Remove(options) => life::remove(global, client, &options).await,
+        Action::Logs(Plugin { id }) => show::logs(global, client, &id).await,
+        Action::Call(options) => call::run(global, client, options).await,
+        Action::Channel(Plugin { id }) => events::channel(global, client, &id).await,
+        Action::Deliveries(options) => sent::run(global, client, options).await,
+        Action::Doctor(Plugin { id }) => sent::doctor(global, client, &id).await,
+        Action::Events(options) => events::run(global, client, options).await,
     }
 }
 

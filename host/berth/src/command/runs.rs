@@ -14,6 +14,7 @@ use crate::output::{self, items, text, when};
 use crate::table;
 use crate::talk::{is_end, stored_events};
 use crate::terminal::{Terminal, Tone};
+use crate::wrap;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -247,5 +248,5 @@ fn print_event(event: &Value) {
     let clock = time.split(' ').next_back().unwrap_or_default();
     let line = format!("{cursor:>6}  {clock}  {:<21}  {}", text(event, "type"), event["payload"]);
     let line = output::one_line(&line);
-    output::line(&terminal.width.map_or_else(|| line.clone(), |width| table::cut(&line, width)));
+    output::line(&terminal.width.map_or_else(|| line.clone(), |width| wrap::cut(&line, width)));
 }

@@ -7,9 +7,11 @@ mod support;
 
 mod approvals;
 mod components;
+mod consent;
 mod dev;
 mod guide;
 mod host;
+mod json;
 mod languages;
 mod local;
 mod output;
@@ -20,3 +22,5 @@ mod runs;
 mod secrets;
 mod strangers;
 mod talk;
+mod terminal;
+mod words;

@@ -151,7 +151,11 @@ fn arguments_that_are_no_object_are_wrong_usage_and_wrong_ones_fail() {
     let unknown = host.cli(&["plugin", "call", "nope"]).failed(1);
 
     assert!(syntax.contains("no JSON object") && list.contains("no JSON object"));
-    assert_eq!(shape, "error: /start: is required\n");
+    assert_eq!(
+        shape,
+        "error: the arguments do not fit clock_add: /start: is required\n  \
+         try: clock_add(start: string, duration: string, zone?: string)\n"
+    );
     let answer: Value = serde_json::from_str(&json.out).unwrap();
     assert_eq!((json.code, json.err.as_str()), (1, ""));
     assert_eq!(answer["error"]["code"], "INVALID_ARGUMENTS", "{answer}");

@@ -10,14 +10,14 @@ use crate::packages::{key, pack};
 use crate::support::{Host, Options, Process};
 
 /// A registry that keeps its things in a folder of its own.
-struct Registry {
+pub struct Registry {
     process: Process,
-    address: String,
+    pub address: String,
     _folder: tempfile::TempDir,
 }
 
 impl Registry {
-    fn start() -> Self {
+    pub fn start() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let settings = folder.path().join("registry.yml");
         let text = format!(

@@ -1,9 +1,10 @@
 //! The harness of the stories that run the real binary: a host in a folder of its own, and the command line.
 //!
 //! Nothing of the caller's environment reaches the programs, and each host takes a free port.
-#![allow(dead_code, clippy::unwrap_used, reason = "each story takes what it needs")]
+#![allow(dead_code, unused_imports, clippy::unwrap_used, reason = "each story takes what it needs")]
 
 mod process;
+mod terminal;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -12,6 +13,7 @@ pub use process::Process;
 use rustix::process::Signal;
 use serde_json::Value;
 use tempfile::TempDir;
+pub use terminal::{lines, on_terminal};
 
 /// The line with which a host says where it listens.
 const READY: &str = "berth is ready at ";
@@ -271,11 +273,11 @@ impl Output {
         out.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
     }
 
-    /// What was said on standard error by a command that failed with `code`.
+    /// What was said by a command that failed with `code`: for programs on standard output, for people on standard error.
     #[track_caller]
     pub fn failed(self, code: i32) -> String {
         assert_eq!(self.code, code, "stdout: {}\nstderr: {}", self.out, self.err);
-        self.err
+        if self.out.starts_with("{\"error\":") { self.out } else { self.err }
     }
 }
 

@@ -3,7 +3,7 @@
 use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, ValueEnum};
 
-use super::path_of;
+use super::{hints, path_of};
 use crate::cli::Global;
 use crate::client::{Client, segment};
 use crate::failure::Failure;
@@ -11,10 +11,13 @@ use crate::output::{self, items, text, when};
 use crate::table;
 
 #[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  berth plugin audit files\n  berth plugin audit files --decision denied --limit 20"
+)]
 pub struct Options {
     /// The id of the plugin.
     #[arg(value_parser = NonEmptyStringValueParser::new())]
-    id: String,
+    pub id: String,
     /// Only what was decided so.
     #[arg(long, value_enum)]
     decision: Option<Decision>,
@@ -22,7 +25,7 @@ pub struct Options {
     #[arg(long, value_name = "TIME")]
     since: Option<String>,
     /// The latest so many, 1 to 200.
-    #[arg(long, value_name = "NUMBER", default_value_t = 100)]
+    #[arg(long, value_name = "NUMBER", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=200))]
     limit: u32,
 }
 
@@ -42,6 +45,9 @@ pub async fn run(global: &Global, client: &Client, options: Options) -> Result<(
         path.push_str(&format!("&since={}", segment(since)));
     }
     let rows = client.get(&path).await?;
+    if items(&rows).is_empty() {
+        hints::require(client, &options.id).await?;
+    }
     if global.json {
         output::json(&rows);
         return Ok(());
@@ -68,6 +74,9 @@ pub async fn run(global: &Global, client: &Client, options: Options) -> Result<(
 /// Prints the smallest manifest for what a plugin was seen to use.
 pub async fn suggest(global: &Global, client: &Client, id: &str) -> Result<(), Failure> {
     let suggestion = client.get(&path_of(id, "/suggest")).await?;
+    if text(&suggestion, "manifest").is_empty() {
+        hints::require(client, id).await?;
+    }
     if global.json {
         output::json(&suggestion);
         return Ok(());

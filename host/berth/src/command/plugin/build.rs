@@ -6,21 +6,21 @@ use berth_build::{BuildError, Choice, Language, Packages, Project, Workshop};
 use berth_wasm::capability::Capability;
 use berth_wasm::host::package;
 use berth_wasm::inspect::{Inspection, inspect};
-use berth_wasm::{Docs, Manifest, ToolDescription};
+use berth_wasm::{Docs, Manifest, Package};
 use clap::Args;
-use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
 
 use super::pack::shown;
+use super::signature::signature;
 use crate::cli::Global;
 use crate::failure::Failure;
-use crate::output::{self, text};
-use crate::terminal::Terminal;
-
-const TICK: std::time::Duration = std::time::Duration::from_millis(100);
+use crate::output;
+use crate::progress::Progress;
+use crate::terminal::{Terminal, Tone};
 
 /// What to build, and with what.
 #[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  berth plugin build ./tally\n  berth plugin build ./tally --install")]
 pub struct Options {
     /// The folder with the plugin.toml.
     #[arg(default_value = ".")]
@@ -47,6 +47,8 @@ pub struct Built {
     /// The component, beside the manifest.
     pub file: PathBuf,
     pub inspection: Inspection,
+    /// What an install of the folder is agreed to by.
+    pub package_digest: String,
 }
 
 pub async fn run(global: &Global, options: Options) -> Result<(), Failure> {
@@ -78,21 +80,31 @@ pub async fn build(folder: &Path, tools: Tools) -> Result<Built, Failure> {
         .map_err(|error| Failure::Other(error.into()))?
 }
 
-fn build_here(folder: &Path, tools: &Tools) -> Result<Built, Failure> {
-    let folder = std::fs::canonicalize(folder)
-        .map_err(|_| Failure::Usage(format!("there is no folder {}", folder.display())))?;
-    if !folder.join("plugin.toml").is_file() {
+/// The folder of a plugin; refuses what is none.
+pub fn folder_of_plugin(folder: &Path) -> Result<PathBuf, Failure> {
+    let found = std::fs::canonicalize(folder).ok().filter(|found| found.is_dir());
+    let found = found.ok_or_else(|| Failure::Usage(format!("there is no folder {}", folder.display())))?;
+    if !found.join("plugin.toml").is_file() {
         return Err(Failure::Usage(format!(
             "{} has no plugin.toml: `berth plugin new` begins a plugin",
             folder.display()
         )));
     }
+    Ok(found)
+}
+
+fn build_here(folder: &Path, tools: &Tools) -> Result<Built, Failure> {
+    let folder = folder_of_plugin(folder)?;
     let (_, manifest) = package::manifest(&folder).map_err(|error| shown(&folder, error))?;
     let project = project(&folder, &manifest)?;
     let cache = berth_build::user_cache().ok_or_else(|| {
         Failure::Usage("no folder for tool chains is known: name one in BERTH_CACHE".to_owned())
     })?;
-    let progress = Progress::start(project.language);
+    // Cargo has a line of its own.
+    let progress = match project.language {
+        Language::Rust => Progress::none(),
+        _ => Progress::start("building"),
+    };
     let say = |line: &str| progress.say(line);
     let workshop = Workshop {
         cache,
@@ -102,14 +114,15 @@ fn build_here(folder: &Path, tools: &Tools) -> Result<Built, Failure> {
         say: &say,
     };
     let component = project.build(&workshop)?;
-    progress.end();
+    drop(progress);
 
     let docs = Docs::from_folder(&folder.join("wit")).unwrap_or_default();
     let inspection = inspect(&component, &manifest, &docs)
         .map_err(|error| Failure::failed(error.code(), error.to_string()))?;
     let file = folder.join(package::component_name(&manifest));
     berth_build::files::write(&file, &component)?;
-    Ok(Built { manifest, language: project.language, file, inspection })
+    let package_digest = Package::read(&folder)?.digest();
+    Ok(Built { manifest, language: project.language, file, inspection, package_digest })
 }
 
 fn project(folder: &Path, manifest: &Manifest) -> Result<Project, Failure> {
@@ -137,44 +150,6 @@ fn project(folder: &Path, manifest: &Manifest) -> Result<Project, Failure> {
     })
 }
 
-/// What is going on, on standard error: a line that turns where there is a terminal, else a line for each step.
-struct Progress(Option<ProgressBar>);
-
-impl Progress {
-    fn start(language: Language) -> Self {
-        // Cargo has a line of its own.
-        if !Terminal::err().colours || language == Language::Rust {
-            return Self(None);
-        }
-        let bar = ProgressBar::new_spinner();
-        if let Ok(style) = ProgressStyle::with_template("{spinner} {msg} ({elapsed})") {
-            bar.set_style(style);
-        }
-        bar.enable_steady_tick(TICK);
-        Self(Some(bar))
-    }
-
-    fn say(&self, line: &str) {
-        let line = output::one_line(line);
-        match &self.0 {
-            Some(bar) => bar.set_message(line),
-            None => output::note(&line),
-        }
-    }
-
-    fn end(&self) {
-        if let Some(bar) = &self.0 {
-            bar.finish_and_clear();
-        }
-    }
-}
-
-impl Drop for Progress {
-    fn drop(&mut self) {
-        self.end();
-    }
-}
-
 /// The build as programs read it.
 pub fn told(built: &Built) -> Value {
     json!({
@@ -184,6 +159,7 @@ pub fn told(built: &Built) -> Value {
         "file": built.file,
         "bytes": built.inspection.bytes,
         "digest": built.inspection.digest,
+        "package_digest": built.package_digest,
         "tools": built.inspection.tools,
         "dynamic": built.inspection.is_dynamic,
         "imports": built.inspection.imports,
@@ -206,62 +182,17 @@ fn tools_of(inspection: &Inspection) {
     }
     output::line("tools");
     for tool in &inspection.tools {
-        output::line(&output::one_line(&format!("  {}", signature(tool))));
+        let words = signature(&tool.name, &tool.input_schema, Some(&tool.output_schema));
+        output::hanging("  ", &words, Tone::Plain);
         if let Some(about) = tool.description.lines().next() {
-            output::line(&output::one_line(&format!("      {about}")));
+            output::hanging("      ", about, Tone::Plain);
         }
-    }
-}
-
-/// `name(argument: type, other?: type) -> type`.
-fn signature(tool: &ToolDescription) -> String {
-    let required = output::items(&tool.input_schema["required"]);
-    let properties = tool.input_schema["properties"].as_object().into_iter().flatten();
-    let arguments: Vec<_> = properties
-        .map(|(name, schema)| {
-            let mark = if required.iter().any(|other| other == name) { "" } else { "?" };
-            format!("{name}{mark}: {}", kind(schema))
-        })
-        .collect();
-    format!("{}({}) -> {}", tool.name, arguments.join(", "), kind(&tool.output_schema))
-}
-
-/// The kind of value that a schema is of, in a word.
-fn kind(schema: &Value) -> String {
-    if let Value::Array(kinds) = &schema["type"] {
-        let kinds = kinds.iter().filter_map(Value::as_str).filter(|kind| *kind != "null");
-        return kinds.collect::<Vec<_>>().join(" or ");
-    }
-    match schema["type"].as_str() {
-        Some("array") if schema["items"].is_object() => format!("array of {}", kind(&schema["items"])),
-        Some("object") => match schema["properties"].as_object() {
-            Some(fields) if !fields.is_empty() => {
-                let names: Vec<_> = fields.keys().map(String::as_str).collect();
-                format!("{{{}}}", names.join(", "))
-            }
-            _ => "object".to_owned(),
-        },
-        Some(_) => text(schema, "type"),
-        None => "value".to_owned(),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_schema_is_told_in_a_word() {
-        for (schema, word) in [
-            (json!({ "type": "string" }), "string"),
-            (json!({ "type": ["string", "null"] }), "string"),
-            (json!({ "type": "array", "items": { "type": "integer" } }), "array of integer"),
-            (json!({ "type": "object", "properties": { "words": {}, "lines": {} } }), "{words, lines}"),
-            (json!({ "anyOf": [] }), "value"),
-        ] {
-            assert_eq!(kind(&schema), word);
-        }
-    }
 
     #[test]
     fn a_source_outside_of_the_folder_is_refused() {

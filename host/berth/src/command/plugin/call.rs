@@ -4,10 +4,12 @@ use clap::Args;
 use clap::builder::NonEmptyStringValueParser;
 use serde_json::{Map, Value, json};
 
+use super::signature::signature;
 use crate::cli::Global;
 use crate::client::Client;
 use crate::failure::Failure;
-use crate::output::{self, text};
+use crate::nearest::{corrected, nearest};
+use crate::output::{self, items, text};
 use crate::talk::said;
 
 const EXAMPLES: &str = "\
@@ -49,11 +51,7 @@ pub async fn run(global: &Global, client: &Client, options: Options) -> Result<(
     });
     let answer = match client.post_and_wait("/operator/plugins/call", &body).await {
         Ok(answer) => answer,
-        Err(failure @ Failure::Failed { .. }) if global.json => {
-            output::json(&failure.json());
-            return Err(Failure::Silent);
-        }
-        Err(failure) => return Err(failure),
+        Err(failure) => return Err(explained(client, &options.tool, failure).await),
     };
     let failed = !answer["error"].is_null();
     if global.json {
@@ -62,16 +60,51 @@ pub async fn run(global: &Global, client: &Client, options: Options) -> Result<(
     }
     if failed {
         let error = &answer["error"];
-        return Err(Failure::Failed {
+        let failure = Failure::Failed {
             code: text(error, "code"),
             message: told(&answer),
             details: error["details"].clone(),
-        });
+        };
+        return Err(explained(client, &options.tool, failure).await);
     }
     let pretty = serde_json::to_string_pretty(&answer["result"]).map_err(anyhow::Error::from)?;
     output::line(&output::plain(&pretty));
     Ok(())
 }
+
+/// The failure with the way out: what the tool takes, or the tool that was meant.
+async fn explained(client: &Client, tool: &str, failure: Failure) -> Failure {
+    let is_of_arguments = failure.code() == "INVALID_ARGUMENTS";
+    if !is_of_arguments && !UNKNOWN.contains(&failure.code()) {
+        return failure;
+    }
+    let plugins = client.get("/operator/plugins").await.unwrap_or_default();
+    let tools: Vec<&Value> = items(&plugins).iter().flat_map(|plugin| items(&plugin["tools"])).collect();
+    if !is_of_arguments {
+        let offers = |plugin: &&Value| items(&plugin["tools"]).iter().any(|one| one["name"] == tool);
+        let names = tools.iter().filter_map(|tool| tool["name"].as_str());
+        let way = match (items(&plugins).iter().find(offers), nearest(tool, names)) {
+            // It is there, and switched off, failed or in quarantine.
+            (Some(plugin), _) => format!("berth plugin show {}", text(plugin, "plugin_id")),
+            (None, Some(meant)) => corrected(tool, meant),
+            (None, None) => "berth plugin list".to_owned(),
+        };
+        return failure.trying(|| Some(way));
+    }
+    let Some(schema) = tools.iter().find(|one| one["name"] == tool).map(|one| &one["input_schema"]) else {
+        return failure;
+    };
+    match failure {
+        Failure::Failed { code, message, details } => {
+            let message = format!("the arguments do not fit {tool}: {message}");
+            Failure::Failed { code, message, details }.trying(|| Some(signature(tool, schema, None)))
+        }
+        other => other,
+    }
+}
+
+/// Codes of a call for which there is no tool.
+const UNKNOWN: [&str; 2] = ["execution_target_unavailable", "core_tool_not_found"];
 
 /// What went wrong, in the tool's own words where it has some: the host's summary of them may be cut.
 fn told(answer: &Value) -> String {

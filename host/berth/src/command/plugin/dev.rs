@@ -23,6 +23,10 @@ const QUIET: Duration = Duration::from_millis(150);
 const LOOK: Duration = Duration::from_millis(500);
 
 const ABOUT: &str = "\
+Examples:
+  berth plugin dev
+  berth plugin dev ./tally --yes
+
 The plugin goes into the host that the other commands find. A version that cannot be built or installed is told, and the \
 one in place goes on. Grants stay. Ctrl-C ends it; the plugin stays installed.";
 
@@ -35,6 +39,9 @@ pub struct Options {
     folder: PathBuf,
     #[command(flatten)]
     tools: build::Tools,
+    /// Yes to all that a new version asks for beyond the one in place.
+    #[arg(long)]
+    yes: bool,
 }
 
 /// What can wake the command.
@@ -55,7 +62,15 @@ pub async fn run(global: &Global, client: &Client, options: Options) -> Result<(
     let mut looks = interval(LOOK);
     looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
 
-    let mut bench = Bench { global, client, folder, tools: options.tools, built: String::new(), log: None };
+    let mut bench = Bench {
+        global,
+        client,
+        folder,
+        tools: options.tools,
+        is_agreed: options.yes,
+        built: String::new(),
+        log: None,
+    };
     let mut event = Event::Changed;
     loop {
         let is_blind = watcher.is_none();
@@ -116,6 +131,8 @@ struct Bench<'a> {
     client: &'a Client,
     folder: PathBuf,
     tools: build::Tools,
+    /// Whether the author agrees to whatever his plugin asks for.
+    is_agreed: bool,
     /// The hash of the sources of the last build, well or not.
     built: String,
     /// The id of the plugin, and what of its log has been shown.
@@ -147,8 +164,8 @@ impl Bench<'_> {
         } else {
             output::line(&format!("built {id}, {}", build::size(built.inspection.bytes)));
         }
-        let plugin =
-            self.client.post_and_wait("/operator/plugins/install", &json!({ "path": self.folder })).await?;
+        let body = json!({ "path": self.folder, "accept": self.is_agreed });
+        let plugin = self.client.post_and_wait("/operator/plugins/install", &body).await?;
         // Another version has a log of its own.
         self.log = Some((id.clone(), Vec::new()));
         if self.global.json {
@@ -156,7 +173,7 @@ impl Bench<'_> {
             return Ok(());
         }
         if !items(&plugin["waiting"]).is_empty() {
-            super::life::waits(&id, &plugin["diff"]);
+            super::consent::waits(&id, &plugin["diff"], &text(&plugin, "waiting_digest"));
             return Ok(());
         }
         let names: Vec<_> = items(&plugin["tools"]).iter().map(|tool| text(tool, "name")).collect();

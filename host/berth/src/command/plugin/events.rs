@@ -4,7 +4,7 @@ use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
-use super::path_of;
+use super::{hints, path_of};
 use crate::cli::Global;
 use crate::client::{Client, segment};
 use crate::failure::Failure;
@@ -13,10 +13,11 @@ use crate::table;
 
 /// What to do with the events of a channel.
 #[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  berth plugin events mychat\n  berth plugin events mychat retry event_…")]
 pub struct Options {
     /// The id of the plugin.
     #[arg(value_parser = NonEmptyStringValueParser::new())]
-    id: String,
+    pub id: String,
     #[command(subcommand)]
     action: Option<Action>,
 }
@@ -24,12 +25,14 @@ pub struct Options {
 #[derive(Debug, Subcommand)]
 enum Action {
     /// Hand a parked event over again.
+    #[command(after_help = "Examples:\n  berth plugin events mychat retry event_…")]
     Retry {
         /// The id of the event, from `berth plugin events`.
         #[arg(value_parser = NonEmptyStringValueParser::new())]
         event_id: String,
     },
     /// Forget an event.
+    #[command(after_help = "Examples:\n  berth plugin events mychat drop event_…")]
     Drop {
         /// The id of the event, from `berth plugin events`.
         #[arg(value_parser = NonEmptyStringValueParser::new())]
@@ -57,6 +60,9 @@ pub async fn run(global: &Global, client: &Client, options: Options) -> Result<(
 
 async fn list(global: &Global, client: &Client, id: &str) -> Result<(), Failure> {
     let events = client.get(&path_of(id, "/events")).await?;
+    if items(&events).is_empty() {
+        hints::require(client, id).await?;
+    }
     if global.json {
         output::json(&events);
         return Ok(());

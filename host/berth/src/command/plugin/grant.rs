@@ -10,6 +10,7 @@ use super::path_of;
 use crate::cli::Global;
 use crate::client::Client;
 use crate::failure::Failure;
+use crate::nearest::quoted;
 use crate::output::{self, items, text};
 
 const EXAMPLES: &str = "\
@@ -169,15 +170,6 @@ pub fn words_of(id: &str, wish: &Value) -> String {
     words
 }
 
-/// A word as a shell takes it; the author of a plugin chose it, and a user will paste it.
-fn quoted(word: &str) -> String {
-    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_./:".contains(c);
-    if !word.is_empty() && word.chars().all(is_plain) {
-        return word.to_owned();
-    }
-    format!("'{}'", word.replace('\'', r"'\''"))
-}
-
 pub async fn run(global: &Global, client: &Client, options: Options) -> Result<(), Failure> {
     let Some(scope) = options.scope.value(&options.capability)? else {
         return Err(Failure::Usage(unsaid(client, &options).await));
@@ -214,6 +206,12 @@ pub async fn run(global: &Global, client: &Client, options: Options) -> Result<(
         text(&grant, "grant_id")
     );
     super::report(global, &grant, &done);
+    // A grant ahead of the install is fine, and one for a plugin that does not exist most often is a slip.
+    if let Err(unknown @ Failure::Failed { .. }) = client.get(&path_of(&options.id, "")).await
+        && unknown.code() == "PLUGIN_NOT_FOUND"
+    {
+        output::note(&format!("no plugin {} is installed yet: the grant counts when it is", options.id));
+    }
     Ok(())
 }
 

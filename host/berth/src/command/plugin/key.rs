@@ -11,6 +11,7 @@ use crate::failure::Failure;
 use crate::output;
 
 #[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  berth plugin key new publisher.key")]
 pub struct Options {
     #[command(subcommand)]
     action: Action,
@@ -19,16 +20,21 @@ pub struct Options {
 #[derive(Debug, Subcommand)]
 enum Action {
     /// Make a key in a new file that only you may read, and print its public half.
+    #[command(after_help = "Examples:\n  berth plugin key new publisher.key")]
     New {
         /// Where to write it; a file that is there is never written over.
         file: PathBuf,
     },
     /// Print the public half of a key.
+    #[command(after_help = "Examples:\n  berth plugin key show publisher.key")]
     Show {
         /// The file of the key.
         file: PathBuf,
     },
     /// State that another key speaks for a plugin from now on; print the statement, for `berth plugin pack --rotation`.
+    #[command(
+        after_help = "Examples:\n  berth plugin key rotate tally --from old.key --to ed25519:… > tally.rotation"
+    )]
     Rotate {
         /// The id of the plugin.
         id: String,

@@ -1,47 +1,56 @@
 //! `berth plugin upgrade`, `rollback`, `generations` and `remove`.
 
-use std::path::PathBuf;
-
 use clap::Args;
 use clap::builder::NonEmptyStringValueParser;
-use serde_json::{Value, json};
+use serde_json::json;
 
+use super::consent::{self, Consent};
+use super::install::{explained, found};
 use super::{path_of, report};
 use crate::cli::Global;
 use crate::client::Client;
+use crate::confirm;
 use crate::failure::Failure;
 use crate::output::{self, items, text, when};
+use crate::progress::Progress;
 use crate::table;
-use crate::terminal::{Terminal, Tone};
 
 const EXAMPLES: &str = "\
 Examples:
   berth plugin upgrade tally ./tally
+  berth plugin upgrade tally tally-0.2.0.berth --yes --digest sha256:…
   berth plugin upgrade tally --accept
-  berth plugin upgrade tally --decline";
+  berth plugin upgrade tally --decline
+
+One that asks for more than the version in place waits for a yes: on a terminal you are asked, and --yes answers ahead.";
 
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Upgrade {
     /// The id of the plugin.
     #[arg(value_parser = NonEmptyStringValueParser::new())]
-    id: String,
-    /// A folder with a plugin.toml, or a .wasm; without it the answer is for the upgrade that waits.
-    #[arg(required_unless_present_any = ["accept", "decline"])]
-    path: Option<PathBuf>,
-    /// Yes to all that the upgrade asks for.
-    #[arg(long, conflicts_with = "decline")]
-    accept: bool,
+    pub id: String,
+    /// What `berth plugin install` takes; without it the answer is for the upgrade that waits.
+    #[arg(required_unless_present_any = ["yes", "decline"], value_parser = NonEmptyStringValueParser::new())]
+    path: Option<String>,
+    #[command(flatten)]
+    consent: Consent,
     /// No to the upgrade that waits for consent; the version in place stays.
-    #[arg(long, conflicts_with = "path")]
+    #[arg(long, conflicts_with_all = ["path", "yes", "digest"])]
     decline: bool,
 }
 
+const ROLLBACKS: &str = "\
+Examples:
+  berth plugin rollback tally
+  berth plugin rollback tally --to 3";
+
 #[derive(Debug, Args)]
+#[command(after_help = ROLLBACKS)]
 pub struct Rollback {
     /// The id of the plugin.
     #[arg(value_parser = NonEmptyStringValueParser::new())]
-    id: String,
+    pub id: String,
     /// The generation to go back to, from `berth plugin generations`; the last one without a fault when absent.
     #[arg(long, value_name = "NUMBER")]
     to: Option<i64>,
@@ -57,14 +66,21 @@ Examples:
 pub struct Remove {
     /// The id of the plugin.
     #[arg(value_parser = NonEmptyStringValueParser::new())]
-    id: String,
-    /// Remove its key-value pairs as well; also those of a plugin that was removed before.
+    pub id: String,
+    /// Remove its key-value pairs as well, for good; also those of a plugin that was removed before.
     #[arg(long)]
     purge: bool,
+    /// Do not ask on a terminal before pairs are removed for good.
+    #[arg(long)]
+    yes: bool,
 }
 
 pub async fn remove(global: &Global, client: &Client, options: &Remove) -> Result<(), Failure> {
-    let Remove { id, purge } = options;
+    let Remove { id, purge, yes } = options;
+    let question = format!("Remove {id} and its key-value pairs for good?");
+    if *purge && !yes && confirm::asked(global, &question) == Some(false) {
+        return Err(Failure::failed("not_confirmed", format!("{id} stays as it is")));
+    }
     let tail = if *purge { "?purge=true" } else { "" };
     let removed = client.delete_and_wait(&path_of(id, tail)).await?;
     report(global, &removed, &format!("{id} is removed"));
@@ -85,10 +101,20 @@ pub async fn remove(global: &Global, client: &Client, options: &Remove) -> Resul
 }
 
 pub async fn upgrade(global: &Global, client: &Client, options: Upgrade) -> Result<(), Failure> {
-    let Upgrade { id, path, accept, decline } = options;
-    let path = path.map(std::path::absolute).transpose().map_err(anyhow::Error::from)?;
-    let body = json!({ "path": path, "accept": accept, "decline": decline });
-    let done = client.post_and_wait(&path_of(&id, "/upgrade"), &body).await?;
+    let Upgrade { id, path, consent: Consent { yes, digest }, decline } = options;
+    let found = match &path {
+        Some(path) => Some(found(client, path).await?),
+        None => None,
+    };
+    let (path, source) = found.as_ref().map(|found| (&found.path, &found.source)).unzip();
+    let body = json!({ "path": path, "source": source, "accept": yes, "decline": decline, "digest": digest });
+    let progress = Progress::start("upgrading");
+    let done = client.post_and_wait(&path_of(&id, "/upgrade"), &body).await;
+    drop(progress);
+    let done = done.map_err(|refused| match path {
+        Some(path) => explained(path, refused),
+        None => refused,
+    })?;
     if global.json {
         output::json(&done);
         return Ok(());
@@ -100,52 +126,14 @@ pub async fn upgrade(global: &Global, client: &Client, options: Upgrade) -> Resu
         "declined" => format!("{id} {version} is declined"),
         _ => format!("{id} {version} is in place"),
     });
-    if text(&done, "outcome") == "waiting" {
-        waits(&id, &done["diff"]);
-    } else {
-        changes(&done["diff"]);
-    }
     for warning in items(&done["warnings"]) {
         output::note(&output::one_line(&format!("warning: {}", warning.as_str().unwrap_or_default())));
     }
+    if text(&done, "outcome") == "waiting" {
+        return consent::settle(global, client, &id, &done["diff"], &text(&done, "waiting_digest")).await;
+    }
+    consent::changes(&done["diff"]);
     Ok(())
-}
-
-/// What an upgrade that waits for consent asks for beside the version in place, and how it is answered.
-pub fn waits(id: &str, diff: &Value) {
-    if diff.is_null() {
-        return;
-    }
-    output::line("an upgrade waits for consent; beside the version in place it asks for");
-    lines(diff);
-    output::line(&format!("    berth plugin upgrade {id} --accept"));
-    output::line(&format!("    berth plugin upgrade {id} --decline"));
-}
-
-/// What a version that is in place asks for beside the one before it.
-pub fn changes(diff: &Value) {
-    if CHANGES.iter().any(|kind| !items(&diff[kind]).is_empty()) {
-        output::line("beside the version before it asks for");
-        lines(diff);
-    }
-}
-
-/// What reaches further first; what stays the same is left out.
-const CHANGES: [&str; 4] = ["added", "widened", "narrowed", "removed"];
-
-fn lines(diff: &Value) {
-    if !diff["publisher"].is_null() {
-        output::line(&output::one_line(&format!("  {}", text(&diff["publisher"], "line"))));
-    }
-    for (kind, entry) in CHANGES.iter().flat_map(|kind| items(&diff[kind]).iter().map(move |one| (kind, one)))
-    {
-        let line = text(entry, "line");
-        let reason = text(entry, "reason");
-        let line = if reason.is_empty() { line } else { format!("{line}: {reason}") };
-        // What reaches further stands out.
-        let tone = if matches!(*kind, "added" | "widened") { Tone::Waiting } else { Tone::Good };
-        output::line(&Terminal::out().paint(tone, &output::one_line(&format!("  {line}"))));
-    }
 }
 
 pub async fn rollback(global: &Global, client: &Client, options: Rollback) -> Result<(), Failure> {

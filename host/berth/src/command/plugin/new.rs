@@ -28,6 +28,9 @@ const RESERVED: &str = " abstract alloc and any as assert async auto await becom
 
 /// What to begin, and where.
 #[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  berth plugin new tally --lang rust\n  berth plugin new word-count --lang python --dir ~/plugins/word-count"
+)]
 pub struct Options {
     /// What the plugin is called: a-z, 0-9 and single -, such as `word-count`.
     name: String,

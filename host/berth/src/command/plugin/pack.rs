@@ -15,6 +15,9 @@ use crate::failure::{BadManifest, Failure};
 use crate::output;
 
 #[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  berth plugin pack ./tally\n  berth plugin pack ./tally --key publisher.key --out tally.berth"
+)]
 pub struct Options {
     /// The folder with the plugin.toml.
     #[arg(default_value = ".")]
@@ -31,6 +34,7 @@ pub struct Options {
 }
 
 pub fn run(global: &Global, options: &Options) -> Result<(), Failure> {
+    super::build::folder_of_plugin(&options.folder)?;
     let packed = pack(&options.folder).map_err(|error| shown(&options.folder, error))?;
     let mut package = packed.package;
     if let Some(file) = &options.key {

@@ -4,19 +4,27 @@ use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
-use super::path_of;
+use super::{hints, path_of};
 use crate::cli::Global;
 use crate::client::{Client, segment};
 use crate::failure::Failure;
 use crate::output::{self, items, text, when};
 use crate::table;
+use crate::terminal::Terminal;
+use crate::wrap;
+
+/// Columns of a message in a list of them.
+const SHORT: usize = 40;
 
 /// What to do with what a channel has sent.
 #[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  berth plugin deliveries mychat\n  berth plugin deliveries mychat retract delivery_…"
+)]
 pub struct Options {
     /// The id of the plugin.
     #[arg(value_parser = NonEmptyStringValueParser::new())]
-    id: String,
+    pub id: String,
     #[command(subcommand)]
     action: Option<Action>,
 }
@@ -24,6 +32,9 @@ pub struct Options {
 #[derive(Debug, Subcommand)]
 enum Action {
     /// Put another text in the place of a message.
+    #[command(
+        after_help = "Examples:\n  berth plugin deliveries mychat edit delivery_… 'at nine, not at ten'"
+    )]
     Edit {
         #[command(flatten)]
         sent: Sent,
@@ -32,11 +43,13 @@ enum Action {
         text: String,
     },
     /// Take a message back.
+    #[command(after_help = "Examples:\n  berth plugin deliveries mychat retract delivery_…")]
     Retract {
         #[command(flatten)]
         sent: Sent,
     },
     /// Add an emoji to a message.
+    #[command(after_help = "Examples:\n  berth plugin deliveries mychat react delivery_… 👍")]
     React {
         #[command(flatten)]
         sent: Sent,
@@ -81,6 +94,9 @@ pub async fn run(global: &Global, client: &Client, options: Options) -> Result<(
 
 async fn list(global: &Global, client: &Client, id: &str) -> Result<(), Failure> {
     let deliveries = client.get(&path_of(id, "/deliveries")).await?;
+    if items(&deliveries).is_empty() {
+        hints::require(client, id).await?;
+    }
     if global.json {
         output::json(&deliveries);
         return Ok(());
@@ -94,13 +110,18 @@ async fn list(global: &Global, client: &Client, id: &str) -> Result<(), Failure>
                 text(delivery, "kind"),
                 text(delivery, "status"),
                 when(delivery, "created_at"),
-                table::cut(&output::one_line(&parts.collect::<Vec<_>>().join(" ")), 40),
+                short(&output::one_line(&parts.collect::<Vec<_>>().join(" "))),
                 output::one_line(&text(delivery, "error")),
             ]
         })
         .collect();
     table::print(&["DELIVERY", "KIND", "STATUS", "CREATED", "TEXT", "ERROR"], &rows);
     Ok(())
+}
+
+/// The beginning of a message for a person, all of it for a program.
+fn short(text: &str) -> String {
+    if Terminal::out().width.is_some() { wrap::cut(text, SHORT) } else { text.to_owned() }
 }
 
 /// Tells how a plugin says it is; one that is not well is a failure.
@@ -115,6 +136,7 @@ pub async fn doctor(global: &Global, client: &Client, id: &str) -> Result<(), Fa
         output::line(&format!("{id} is well"));
     }
     match health.as_str() {
+        "ill" if global.json => Err(Failure::Silent),
         "ill" => Err(Failure::failed(
             "plugin_ill",
             format!(

@@ -1,6 +1,7 @@
 //! What is told of plugins.
 
 use serde_json::Value;
+use unicode_width::UnicodeWidthStr;
 
 use super::grant::words_of;
 use super::path_of;
@@ -10,6 +11,7 @@ use crate::failure::Failure;
 use crate::output::{self, items, text, when};
 use crate::table;
 use crate::terminal::{Terminal, Tone};
+use crate::wrap;
 
 pub async fn list(global: &Global, client: &Client) -> Result<(), Failure> {
     let plugins = client.get("/operator/plugins").await?;
@@ -44,14 +46,14 @@ pub async fn one(global: &Global, client: &Client, id: &str) -> Result<(), Failu
         ("installed", when(&plugin, "installed_at")),
     ] {
         if !fact.is_empty() {
-            output::line(&format!("{name:<10} {fact}"));
+            output::hanging(&format!("{name:<10} "), &fact, Tone::Plain);
         }
     }
     tools(&plugin);
     wishes(&plugin);
     grants(&plugin);
     used(&plugin["usage"]);
-    super::life::waits(id, &plugin["diff"]);
+    super::consent::waits(id, &plugin["diff"], &text(&plugin, "waiting_digest"));
     Ok(())
 }
 
@@ -71,8 +73,7 @@ pub async fn logs(global: &Global, client: &Client, id: &str) -> Result<(), Fail
 pub fn tools(plugin: &Value) {
     output::line("tools");
     let width = Terminal::out().width;
-    let names =
-        items(&plugin["tools"]).iter().map(|tool| text(tool, "name").chars().count()).max().unwrap_or(0);
+    let names = items(&plugin["tools"]).iter().map(|tool| text(tool, "name").width()).max().unwrap_or(0);
     for tool in items(&plugin["tools"]) {
         let about = text(tool, "description");
         let line = format!(
@@ -82,7 +83,7 @@ pub fn tools(plugin: &Value) {
             about.lines().next().unwrap_or_default()
         );
         let line = output::one_line(&line);
-        output::line(width.map_or(line.clone(), |width| table::cut(&line, width)).trim_end());
+        output::line(width.map_or(line.clone(), |width| wrap::cut(&line, width)).trim_end());
     }
 }
 
@@ -95,9 +96,9 @@ pub fn wishes(plugin: &Value) {
     output::line("asks for");
     for wish in items(&plugin["capabilities"]) {
         let need = if wish["required"] == true { "needs" } else { "may use" };
-        let line =
-            format!("  {need} {} {}: {}", text(wish, "name"), text(wish, "scope"), text(wish, "reason"));
-        output::line(&output::one_line(&line));
+        let line = format!("{need} {} {}: {}", text(wish, "name"), text(wish, "scope"), text(wish, "reason"));
+        output::hanging("  ", &line, Tone::Plain);
+        // In one line, however long, so that it can be copied.
         output::line(&output::one_line(&format!("    {}", words_of(&id, wish))));
     }
 }

@@ -38,6 +38,7 @@ pub struct Options {
 }
 
 pub async fn run(global: &Global, options: &Options) -> Result<(), Failure> {
+    super::build::folder_of_plugin(&options.folder)?;
     // What was compiled is kept where there is a place for it.
     let data = DataDir::find(global.data.clone()).ok().filter(|data| data.path().is_dir());
     let suite = Suite {

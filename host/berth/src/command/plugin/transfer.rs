@@ -3,17 +3,30 @@
 use std::path::PathBuf;
 
 use berth_package::{SignedPackage, archive};
-use berth_wasm::{Manifest, Package};
+use berth_wasm::Manifest;
 use clap::Args;
 use serde_json::json;
 
-use super::pack;
+use super::{pack, verify};
 use crate::cli::Global;
 use crate::failure::Failure;
 use crate::output;
+use crate::progress::Progress;
 use crate::registry::Place;
 
+const PUSHES: &str = "\
+Examples:
+  berth plugin push tally-0.1.0.berth registry.example/acme/tally:0.1.0
+
+A registry that wants a name and a password has them from BERTH_REGISTRY_USER and BERTH_REGISTRY_PASSWORD.";
+
+const PULLS: &str = "\
+Examples:
+  berth plugin pull registry.example/acme/tally@sha256:…
+  berth plugin pull registry.example/acme/tally:0.1.0 --out tally.berth";
+
 #[derive(Debug, Args)]
+#[command(after_help = PUSHES)]
 pub struct Push {
     /// A .berth file.
     file: PathBuf,
@@ -22,6 +35,7 @@ pub struct Push {
 }
 
 #[derive(Debug, Args)]
+#[command(after_help = PULLS)]
 pub struct Pull {
     /// Where it is: …/tally@sha256:…, or …/tally:0.1.0 when a tag that may move is good enough.
     place: String,
@@ -32,21 +46,20 @@ pub struct Pull {
 
 pub async fn push(global: &Global, options: &Push) -> Result<(), Failure> {
     let place = Place::new(&options.place)?;
-    let package = Package::read(&options.file)?;
-    let Some(shipped) = &package.shipped else {
-        return Err(Failure::Usage(format!(
-            "{} is no .berth file: make one with `berth plugin pack`",
-            options.file.display()
-        )));
-    };
+    let (package, shipped) = verify::archive(&options.file)?;
+    let shipped = &*shipped;
+    let progress = Progress::start("pushing");
     let digest = place.push(shipped, &component_of(&package.manifest)?).await?;
+    drop(progress);
     report(global, shipped, &place.exactly(&digest), "pushed", None);
     Ok(())
 }
 
 pub async fn pull(global: &Global, options: &Pull) -> Result<(), Failure> {
     let place = Place::new(&options.place)?;
-    let (shipped, digest) = place.pull().await?;
+    let progress = Progress::start("pulling");
+    let (shipped, digest) = place.pull(&progress).await?;
+    drop(progress);
     let out = options.out.clone().unwrap_or_else(|| {
         PathBuf::from(format!("{}-{}.{}", shipped.id(), shipped.version(), archive::ENDING))
     });

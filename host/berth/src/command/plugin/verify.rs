@@ -1,8 +1,10 @@
 //! `berth plugin verify`: whether a package is what it says, and what this machine makes of its publisher.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use berth_package::{Admission, Lock, PackageError, Trust};
+use berth_package::archive::ENDING;
+use berth_package::{Admission, Lock, PackageError, SignedPackage, Trust};
 use berth_wasm::Package;
 use berth_wasm::inspect::{Docs, inspect};
 use berth_wasm::manifest::Manifest;
@@ -16,6 +18,9 @@ use crate::place::DataDir;
 use crate::policies;
 
 #[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  berth plugin verify tally-0.1.0.berth\n  berth plugin verify tally-0.1.0.berth --locked"
+)]
 pub struct Options {
     /// A .berth file.
     file: PathBuf,
@@ -35,13 +40,8 @@ pub struct Options {
 
 pub fn run(global: &Global, options: &Options) -> Result<(), Failure> {
     let data = DataDir::find(global.data.clone())?;
-    let package = Package::read(&options.file)?;
-    let Some(shipped) = &package.shipped else {
-        return Err(Failure::Usage(format!(
-            "{} is no .berth file: folders and bare components have no signature to verify",
-            options.file.display()
-        )));
-    };
+    let (package, shipped) = archive(&options.file)?;
+    let shipped = &*shipped;
     let manifest = Manifest::parse(&package.manifest).map_err(berth_wasm::HostError::from)?;
     let inspection =
         inspect(&package.component, &manifest, &Docs::default()).map_err(berth_wasm::HostError::from)?;
@@ -78,6 +78,20 @@ pub fn run(global: &Global, options: &Options) -> Result<(), Failure> {
     output::line(&format!("  signed by  {publisher}"));
     output::line(&format!("             {}", said.1));
     Ok(())
+}
+
+/// Reads a .berth file and checks every byte of it; refuses what is none.
+pub fn archive(file: &Path) -> Result<(Package, Arc<SignedPackage>), Failure> {
+    let shown = file.display();
+    let is_archive = file.extension().is_some_and(|ending| ending == ENDING);
+    if !file.exists() || !is_archive || file.is_dir() {
+        let what = if file.exists() { "is no .berth file" } else { "does not exist" };
+        return Err(Failure::Usage(format!("{shown} {what}: `berth plugin pack` makes one of a folder")));
+    }
+    let package = Package::read(file)?;
+    let shipped = package.shipped.clone();
+    let shipped = shipped.ok_or_else(|| Failure::Usage(format!("{shown} is no .berth file")))?;
+    Ok((package, shipped))
 }
 
 fn place(named: Option<&Path>, otherwise: &Path) -> PathBuf {

@@ -14,6 +14,7 @@ mod device;
 mod disk_full;
 mod hostile;
 mod plugins;
+mod points;
 mod programs;
 mod resume;
 mod starts;

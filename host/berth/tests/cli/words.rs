@@ -74,7 +74,10 @@ fn what_a_plugin_asks_for_is_shown_with_a_command_that_fits_its_scope() {
         "[plugin]\nid = \"echo\"\nversion = \"0.1.0\"\n".to_owned(),
         wish("files", "scope = { guest = \"/in it's\", access = \"ro\" }"),
         wish("http", "scope = { hosts = [\"https://a.example\"], methods = [\"GET\"] }"),
-        wish("secret", "scope = { id = \"key\", audience = [\"https://a.example\"] }"),
+        wish(
+            "secret",
+            "scope = { id = \"key\", audience = [\"https://a.example\"], place = [\"json:/key\"] }",
+        ),
         wish("keyvalue", "scope = { access = \"rw\" }"),
         wish("endpoint", "scope = { tools = [\"rpi.gpio.read\", \"rpi.*\"], endpoints = [\"pi\"] }"),
         wish("process", ""),
@@ -91,7 +94,7 @@ fn what_a_plugin_asks_for_is_shown_with_a_command_that_fits_its_scope() {
         [
             r"files --folder DIR --as '/in it'\''s'",
             r#"http --scope '{"hosts":["https://a.example"],"methods":["GET"]}'"#,
-            r#"secret --scope '{"id":"key","audience":["https://a.example"]}'"#,
+            r#"secret --scope '{"audience":["https://a.example"],"id":"key","place":["json:/key"]}'"#,
             r#"keyvalue --scope '{"access":"rw"}'"#,
             "endpoint --tool rpi.gpio.read --tool 'rpi.*' --endpoint pi",
             r#"process --scope '{"programs": ["ID"]}'"#,

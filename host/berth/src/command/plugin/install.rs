@@ -6,7 +6,7 @@ use berth_package::archive;
 use berth_wasm::Manifest;
 use clap::Args;
 use clap::builder::NonEmptyStringValueParser;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::consent::{self, Consent};
 use super::show;
@@ -97,6 +97,8 @@ pub async fn run(global: &Global, client: &Client, options: &Options) -> Result<
         return Ok(());
     }
     if !items(&plugin["waiting"]).is_empty() {
+        // What is odd is read before the question is answered.
+        warn(&plugin);
         let (id, digest) = (text(&plugin, "plugin_id"), text(&plugin, "waiting_digest"));
         return consent::settle(global, client, &id, &plugin["diff"], &digest).await;
     }
@@ -106,10 +108,15 @@ pub async fn run(global: &Global, client: &Client, options: &Options) -> Result<
     }
     show::tools(&plugin);
     show::wishes(&plugin);
-    for warning in items(&plugin["warnings"]) {
+    warn(&plugin);
+    Ok(())
+}
+
+/// Tells what the inspection found odd.
+pub fn warn(answer: &Value) {
+    for warning in items(&answer["warnings"]) {
         output::note(&output::one_line(&format!("warning: {}", warning.as_str().unwrap_or_default())));
     }
-    Ok(())
 }
 
 /// Refuses a place where no plugin is, and says what one looks like.

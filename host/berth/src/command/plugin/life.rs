@@ -5,7 +5,7 @@ use clap::builder::NonEmptyStringValueParser;
 use serde_json::json;
 
 use super::consent::{self, Consent};
-use super::install::{explained, found};
+use super::install::{explained, found, warn};
 use super::{path_of, report};
 use crate::cli::Global;
 use crate::client::Client;
@@ -126,13 +126,13 @@ pub async fn upgrade(global: &Global, client: &Client, options: Upgrade) -> Resu
         "declined" => format!("{id} {version} is declined"),
         _ => format!("{id} {version} is in place"),
     });
-    for warning in items(&done["warnings"]) {
-        output::note(&output::one_line(&format!("warning: {}", warning.as_str().unwrap_or_default())));
-    }
     if text(&done, "outcome") == "waiting" {
+        // What is odd is read before the question is answered.
+        warn(&done);
         return consent::settle(global, client, &id, &done["diff"], &text(&done, "waiting_digest")).await;
     }
     consent::changes(&done["diff"]);
+    warn(&done);
     Ok(())
 }
 

@@ -110,19 +110,23 @@ fn used(usage: &Value) {
         return;
     }
     output::line("used since the host started");
-    output::line(&format!("  {} calls, {} failed", number("calls"), number("failures")));
-    output::line(&format!(
-        "  {} ms of processor, {} KiB of memory at the most",
-        number("cpu_us") / 1000,
-        number("peak_memory_bytes") >> 10
-    ));
-    output::line(&format!(
-        "  {} calls of the host, {} bytes out, {} bytes in, {} denied",
-        number("host_calls"),
-        number("sent_bytes"),
-        number("received_bytes"),
-        number("denials")
-    ));
+    for line in [
+        format!("{} calls, {} failed", number("calls"), number("failures")),
+        format!(
+            "{} ms of processor, {} KiB of memory at the most",
+            number("cpu_us") / 1000,
+            number("peak_memory_bytes") >> 10
+        ),
+        format!(
+            "{} calls of the host, {} bytes out, {} bytes in, {} denied",
+            number("host_calls"),
+            number("sent_bytes"),
+            number("received_bytes"),
+            number("denials")
+        ),
+    ] {
+        output::hanging("  ", &line, Tone::Plain);
+    }
 }
 
 fn grants(plugin: &Value) {

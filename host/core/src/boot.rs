@@ -9,6 +9,8 @@ use crate::{Core, CoreError};
 
 /// The workspace of everything that names none.
 pub(crate) const PERSONAL: &str = "personal";
+/// The host itself, when it asks a plugin how it is or what is new.
+const HOST: &str = "system:host";
 /// The owner.
 pub(crate) const OWNER: &str = "user:self";
 
@@ -56,6 +58,7 @@ pub(crate) async fn seed(core: &Core) -> Result<(), CoreError> {
         ("system.scheduler", "system_scheduler", "Scheduler"),
         ("system.heartbeat", "system_heartbeat", "Heartbeat"),
         ("system.maintenance", "system_maintenance", "Maintenance"),
+        (HOST, "system_host", "Host"),
         (OWNER, "user", "Self"),
     ] {
         tx.seed_actor(&ActorId::fixed(id), kind, name, now).await?;

@@ -13,7 +13,7 @@ use berth_model::endpoint::{Address, Endpoint, Membership};
 use berth_model::{DeliveryId, EndpointId, JsonMap, Timestamp};
 use serde_json::{Value, json};
 
-use crate::inbound::Source;
+use crate::inbound::{Source, actor_of};
 use crate::port::store::Tx;
 use crate::{Core, CoreError};
 
@@ -73,6 +73,8 @@ impl Core {
             updated_at: now,
         })
         .await?;
+        // It may ask for something before anybody has written to it.
+        tx.seed_actor(&actor_of(&source.endpoint)?, "channel", display_name, now).await?;
         if tx.memberships_of(&source.endpoint).await?.is_empty() {
             tx.upsert_membership(&Membership {
                 endpoint: source.endpoint.clone(),

@@ -211,7 +211,7 @@ pub(crate) async fn queue_reply(
 }
 
 /// On whose behalf the runs of a channel are: never the owner's, whoever writes.
-fn actor_of(endpoint: &EndpointId) -> Result<ActorId, CoreError> {
+pub(crate) fn actor_of(endpoint: &EndpointId) -> Result<ActorId, CoreError> {
     ActorId::new(endpoint.as_str()).map_err(|error| invalid(error.to_string()))
 }
 

@@ -5,9 +5,10 @@ use std::time::Duration;
 use berth_core::channels::NextDelivery;
 use berth_core::inbound::{Attachment, Inbound, InboundAddress, Source};
 use berth_core::messages::Accepted;
+use berth_core::operations::Ask;
 use berth_model::channel::{PartOutcome, SentPart};
 use berth_model::delivery::{Delivery, DeliveryStatus};
-use berth_model::{EndpointId, JsonMap, WorkspaceId};
+use berth_model::{ActorId, EndpointId, JsonMap, WorkspaceId};
 use serde_json::json;
 
 use crate::harness::{Harness, Piece, on_each};
@@ -60,6 +61,29 @@ async fn answered(berth: &Harness, id: &str, text: &str) -> Delivery {
         panic!("no answer is queued");
     };
     *delivery
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_channel_and_the_host_may_ask_before_anybody_has_written() {
+    on_each(async |berth| {
+        let refused = async |actor: &'static str| {
+            let asks = Ask {
+                actor: ActorId::fixed(actor),
+                ..Ask::of_owner("notes_read", json!({}), WorkspaceId::fixed("personal"))
+            };
+            match berth.core.operate(asks).await {
+                Ok(finished) => finished.outcome.err().map(|failure| failure.code),
+                Err(error) => Some(error.code()),
+            }
+        };
+        assert_eq!(refused("channel.hook").await.as_deref(), Some("actor_not_allowed"));
+
+        joined(&berth).await;
+
+        assert_eq!(refused("channel.hook").await, None);
+        assert_eq!(refused("system:host").await, None);
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

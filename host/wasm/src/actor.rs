@@ -18,7 +18,7 @@ mod ingress;
 mod lane;
 pub mod link;
 mod mail;
-mod polls;
+pub(crate) mod polls;
 mod sockets;
 mod supervisor;
 pub mod wire;

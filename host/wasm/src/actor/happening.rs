@@ -83,7 +83,7 @@ impl Happening {
     }
 
     /// As the guest gets it; a request goes another way.
-    pub(super) fn event(&self, id: &str, attempt: u32, at: Timestamp) -> Result<wit::Event, HookCall> {
+    pub(crate) fn event(&self, id: &str, attempt: u32, at: Timestamp) -> Result<wit::Event, HookCall> {
         let what = match self.clone() {
             Self::Timer { name } => wit::Occurrence::Timer(name),
             Self::SocketFrame { socket, name, is_text, data } => {

@@ -6,6 +6,7 @@
 //! change of grants.
 
 mod answer;
+mod asked;
 pub mod wish;
 
 use std::collections::BTreeMap;
@@ -13,15 +14,12 @@ use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
-use berth_broker::{BrokerError, Caller};
+use berth_broker::BrokerError;
 use berth_core::port::store::StoreError;
 use berth_model::channel::PollState;
 use berth_model::{ActorId, CallId, EndpointId, OperationId, PluginId, Timestamp};
-use bytes::Bytes;
 use futures::FutureExt as _;
-use http_body_util::BodyExt as _;
 use serde_json::Value;
-use sha2::{Digest, Sha256};
 use tokio::sync::{Notify, mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -37,15 +35,12 @@ use crate::call::errand::Errand;
 use crate::capability::approvals::NoApprovals;
 use crate::capability::context::CallContext;
 use crate::lock;
-use answer::Meaning;
+pub(crate) use answer::Meaning;
+pub(crate) use asked::{Asked, NotAsked, event_id};
 use wish::Poll;
 
-/// The longest answer, in bytes.
-const ANSWER_BYTES: u64 = 1 << 20;
 /// Requests begin at least so long after each other.
 const SHORTEST_BEAT: Duration = Duration::from_secs(1);
-/// How long the body of an answer may take.
-const BODY_WITHIN: Duration = Duration::from_secs(30);
 /// What is denied is looked at again after this, when nothing has told that the grants changed.
 const DENIED: Duration = Duration::from_secs(15 * 60);
 
@@ -241,31 +236,21 @@ impl PollTask {
             Ok(known) => known,
             Err(error) => return failed(format!("STORE_UNAVAILABLE: {error}")),
         };
-        let request = match self.poll.request(&cursor, &before.etag, &before.modified) {
-            Ok(request) => request,
-            Err(message) => return failed(format!("it {message}")),
-        };
-        let (status, headers, body) = match self.send(request).await {
-            Ok(answer) => answer,
-            Err(error) if error.is_denial() && error.retry_after().is_none() && !is_busy(&error) => {
-                return Turn::Denied { error: format!("{}: {}", error.code(), shown(&error.to_string())) };
-            }
-            Err(error) => {
-                let wait = error.retry_after();
-                return Turn::Failed {
-                    error: format!("{}: {}", error.code(), shown(&error.to_string())),
-                    wait,
-                };
+        let plugin = &self.parts.grants.loaded();
+        let errand = Errand::new(plugin, self.invocation(self.poll.within()), self.asking.clone());
+        let Asked { answer, meaning } = match self.poll.ask(&before, cursor, errand).await {
+            Ok(asked) => asked,
+            Err(NotAsked::Wrong(message)) => return failed(format!("it {message}")),
+            Err(NotAsked::Broker(error)) => {
+                let (wait, told) = (error.retry_after(), shown(&error.to_string()));
+                let told = format!("{}: {told}", error.code());
+                if error.is_denial() && wait.is_none() && !is_busy(&error) {
+                    return Turn::Denied { error: told };
+                }
+                return Turn::Failed { error: told, wait };
             }
         };
-        let answer = PollAnswer {
-            name: self.poll.name.clone(),
-            status: status.as_u16(),
-            headers: answer::wanted(&self.poll, &headers),
-            body: body.to_vec(),
-            cursor,
-        };
-        match answer::read(&self.poll, &before, status, &headers, &body) {
+        match meaning {
             Meaning::Failed { error, wait } => Turn::Failed { error, wait },
             Meaning::Refused if is_refused => Turn::Refused,
             Meaning::Refused => {
@@ -290,21 +275,13 @@ impl PollTask {
     async fn known(&self) -> Result<(PollState, String), StoreError> {
         let host = &self.parts.grants.host;
         let mut tx = host.parts().store.read().await?;
-        let stored = tx.channel_poll(&self.parts.plugin, &self.poll.name).await?;
-        let mut state = stored.unwrap_or_default();
-        if state.request != self.poll.fingerprint() {
-            // Another request has other answers; the cursor is that of the name.
-            let (cursor, told) = (state.cursor.take(), state.told);
-            state = PollState { cursor, told, ..PollState::default() };
-        }
-        let cursor = match self.poll.next {
-            Some(_) => state.cursor.clone(),
-            None => {
-                let row = tx.lookup_channel(&self.parts.plugin).await?;
-                row.map(|row| row.position).filter(|position| !position.is_empty())
-            }
+        let known = self.poll.known(tx.channel_poll(&self.parts.plugin, &self.poll.name).await?);
+        let position = match self.poll.next {
+            Some(_) => None,
+            None => tx.lookup_channel(&self.parts.plugin).await?.map(|row| row.position),
         };
-        Ok((state, cursor.unwrap_or_else(|| self.poll.first.clone())))
+        let cursor = self.poll.cursor(&known, &position.unwrap_or_default());
+        Ok((known, cursor))
     }
 
     async fn keep(&self, before: &PollState, after: &PollState) -> Turn {
@@ -327,7 +304,7 @@ impl PollTask {
     async fn hand(&self, answer: PollAnswer, number: u64) -> bool {
         let (settled, done) = oneshot::channel();
         let mail = Mail::Happened {
-            id: self.event_id(&answer, number),
+            id: event_id(&self.parts.plugin, &answer, number),
             at: self.parts.alarm.now(),
             happening: Happening::PollAnswered(answer),
             settled: Some(settled),
@@ -340,34 +317,6 @@ impl PollTask {
             // The channel ends, and this task with it.
             Err(_) => std::future::pending().await,
         }
-    }
-
-    /// The same when the same answer comes again because the host broke off in between.
-    fn event_id(&self, answer: &PollAnswer, number: u64) -> String {
-        let mut digest = Sha256::new();
-        digest.update(format!("{number}\n{}\n{}\n", answer.status, answer.cursor));
-        digest.update(&answer.body);
-        let digest = hex::encode(digest.finalize());
-        let short: String = digest.chars().take(24).collect();
-        format!("poll.{}.{}.{short}", self.parts.plugin, self.poll.name)
-    }
-
-    async fn send(
-        &self,
-        request: http::Request<berth_broker::RequestBody>,
-    ) -> Result<(http::StatusCode, http::HeaderMap, Bytes), BrokerError> {
-        let first_byte = Duration::from_millis(self.poll.timeout_ms.into());
-        let errand = Errand::new(
-            &self.parts.grants.loaded(),
-            self.invocation(first_byte + BODY_WITHIN + BODY_WITHIN),
-            self.asking.clone(),
-        );
-        let (broker, mut caller): (_, Caller) = errand.caller();
-        caller.bounds.timeouts.first_byte = caller.bounds.timeouts.first_byte.min(first_byte);
-        caller.limits.max_response_bytes = caller.limits.max_response_bytes.min(ANSWER_BYTES);
-        let (head, body) = broker.send(&caller, request).await?.into_parts();
-        let body = body.collect().await?.to_bytes();
-        Ok((head.status, head.headers, body))
     }
 
     /// A call with the grants of the channel; nobody is there to be asked.

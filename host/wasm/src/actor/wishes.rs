@@ -178,7 +178,7 @@ fn timer(wish: wit::TimerWish) -> Result<Timer, BadWish> {
 }
 
 impl Description {
-    pub(super) fn of(description: wit::Description) -> Result<Self, BadWish> {
+    pub(crate) fn of(description: wit::Description) -> Result<Self, BadWish> {
         let provider = &description.provider_type;
         if !is_name(provider) || provider == "core" {
             return Err(BadWish(format!("`{}` is no type of a provider", provider.escape_debug())));

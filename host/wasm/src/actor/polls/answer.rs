@@ -14,7 +14,7 @@ const LONGEST_WAIT: Duration = Duration::from_secs(60 * 60);
 
 /// What follows from an answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Meaning {
+pub(crate) enum Meaning {
     /// Nothing is new.
     Quiet(PollState),
     /// The channel is to be told; then this is how far it has come.

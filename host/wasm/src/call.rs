@@ -4,7 +4,7 @@ pub mod access;
 pub mod asking;
 pub mod authorize;
 pub(crate) mod errand;
-pub(crate) mod extra;
+pub mod extra;
 pub mod meter;
 mod notice;
 mod opening;

@@ -11,7 +11,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use wasmtime::component::types::ComponentItem;
 use wasmtime::component::{Component, ComponentExportIndex, InstancePre};
 
-use crate::call::extra::Extras;
+use crate::call::extra::{Extra, Extras, Said};
 use crate::call::ready::{self, Mode, Ready};
 use crate::call::resident::{Question, Reply, Resident};
 use crate::call::run::{self, Permits, Work};
@@ -74,12 +74,20 @@ pub(crate) struct Loaded {
     manifest: Arc<Manifest>,
     requests: Arc<Vec<Request>>,
     described: Vec<ToolDescription>,
-    recent: Mutex<VecDeque<LogLine>>,
+    recent: Mutex<Recent>,
     /// How calls get their instance.
     pub mode: Mode,
     pub ready: Ready,
     /// By all generations of the plugin together.
     pub used: Arc<Used>,
+}
+
+/// The last log lines.
+#[derive(Default)]
+struct Recent {
+    lines: VecDeque<LogLine>,
+    /// With those that are gone.
+    total: u64,
 }
 
 /// Whether an export is one that the host looks up by name.
@@ -128,7 +136,7 @@ impl LoadedPlugin {
                 requests: Arc::new(spec.manifest.requests.clone()),
                 manifest: spec.manifest,
                 described: spec.tools,
-                recent: Mutex::new(VecDeque::new()),
+                recent: Mutex::default(),
                 mode,
                 ready: Ready::default(),
                 used: engine.used(&id),
@@ -196,7 +204,15 @@ impl LoadedPlugin {
 
     /// What the plugin printed lately, oldest first.
     pub fn recent_logs(&self) -> Vec<LogLine> {
-        self.inner.recent().iter().cloned().collect()
+        self.inner.recent().lines.iter().cloned().collect()
+    }
+
+    /// What was logged behind the first `count` lines, as far as it is still there, and how many lines there were in all.
+    pub fn logs_since(&self, count: u64) -> (Vec<LogLine>, u64) {
+        let recent = self.inner.recent();
+        let gone = recent.total - recent.lines.len() as u64;
+        let from = usize::try_from(count.saturating_sub(gone)).unwrap_or(usize::MAX);
+        (recent.lines.iter().skip(from).cloned().collect(), recent.total)
     }
 
     /// Asks a plugin with dynamic tools for their list, in a store without any grant; typed tools are kept.
@@ -281,6 +297,17 @@ impl LoadedPlugin {
     /// Asks one thing in an instance of its own, within the limits of a call.
     ///
     /// Nobody is asked for an approval: a use that needs one is denied.
+    /// Asks an optional export in an instance of its own, as a host does about health, news and an upgrade.
+    ///
+    /// A failure of the guest's own is [`CallError::Tool`]. `invocation` makes the call of the instance and of the question.
+    pub async fn ask_extra(
+        &self,
+        extra: Extra,
+        invocation: impl Fn() -> ToolInvocation,
+    ) -> Result<Said, CallError> {
+        Said::of(self.ask_once(Question::Extra(extra), invocation).await?)
+    }
+
     pub(crate) async fn ask_once(
         &self,
         question: Question,
@@ -324,16 +351,14 @@ impl Loaded {
     /// Keeps what a call printed, for its operator.
     pub fn remember(&self, lines: &[LogLine]) {
         let mut recent = self.recent();
-        recent.extend(lines.iter().cloned());
-        let excess = recent.len().saturating_sub(RECENT_LINES);
-        recent.drain(..excess);
+        recent.total += lines.len() as u64;
+        recent.lines.extend(lines.iter().cloned());
+        let excess = recent.lines.len().saturating_sub(RECENT_LINES);
+        recent.lines.drain(..excess);
     }
 
-    fn recent(&self) -> std::sync::MutexGuard<'_, VecDeque<LogLine>> {
-        match self.recent.lock() {
-            Ok(recent) => recent,
-            Err(poisoned) => poisoned.into_inner(),
-        }
+    fn recent(&self) -> std::sync::MutexGuard<'_, Recent> {
+        crate::lock(&self.recent)
     }
 }
 

@@ -31,6 +31,7 @@ impl Errand {
         let deadline = start + invocation.timeout.min(Duration::from_secs(600));
         let meter = Meter::new(start, config.tick);
         let mut shared = Shared::new(meter, deadline, plugin.limits.clone(), invocation.cancel);
+        shared.surround(invocation.services.surroundings.as_ref(), deadline - start);
         shared.asking = asking;
         let shared = Arc::new(shared);
         let call = Call {

@@ -8,9 +8,11 @@ use wasmtime::component::{Instance, InstancePre};
 
 use super::resident::Reply;
 use super::state::PluginState;
+use crate::error::CallError;
+use crate::wit::v0_1::WitError;
 use crate::wit::v0_1::channel::{Address, Part, outcome_from_wit};
 use crate::wit::v0_1::optional::{
-    CancelIndices, EditIndices, HealthIndices, LifecycleIndices, PulseIndices, ReconcileIndices,
+    CancelIndices, EditIndices, Finding, HealthIndices, LifecycleIndices, PulseIndices, ReconcileIndices,
 };
 
 /// Which optional exports a component has, and where.
@@ -25,7 +27,7 @@ pub(crate) struct Extras {
 
 /// A question to an optional export.
 #[derive(Debug, Clone)]
-pub(crate) enum Extra {
+pub enum Extra {
     /// A call of a tool was ended.
     Cancelled(String),
     /// Another text for a message that was sent.
@@ -94,6 +96,50 @@ impl Extras {
     /// Whether the component says how it is.
     pub fn checks(&self) -> bool {
         self.health.is_some()
+    }
+}
+
+impl Extra {
+    /// The interface that has the answer, such as `pulse`.
+    pub fn interface(&self) -> &'static str {
+        match self {
+            Self::Cancelled(_) => "tool-cancel",
+            Self::Edit { .. } | Self::Retract { .. } | Self::React { .. } | Self::Typing(_) => "channel-edit",
+            Self::Reconcile(_) => "reconcile",
+            Self::Pulse(_) => "pulse",
+            Self::Upgrade(_) => "lifecycle",
+            Self::Check => "health",
+        }
+    }
+}
+
+/// What an optional export has answered.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Said {
+    /// It has done what it was asked.
+    Done,
+    /// What became of a part.
+    Part(PartOutcome),
+    /// Nothing is new.
+    Quiet,
+    /// What the owner wants to know.
+    Notable(String),
+    /// The component has no such export.
+    Absent,
+}
+
+impl Said {
+    /// Of what an instance has answered; a failure of the guest's own is [`CallError::Tool`].
+    pub(crate) fn of(reply: Reply) -> Result<Self, CallError> {
+        let tool = |error: WitError| CallError::Tool { failure: error.into() };
+        match reply {
+            Reply::Done(done) => done.map(|()| Self::Done).map_err(tool),
+            Reply::Reconciled(found) => found.map(Self::Part).map_err(tool),
+            Reply::Found(Ok(Finding::Notable(sentence))) => Ok(Self::Notable(sentence)),
+            Reply::Found(Ok(_)) => Ok(Self::Quiet),
+            Reply::Found(Err(error)) => Err(tool(error)),
+            _ => Ok(Self::Absent),
+        }
     }
 }
 

@@ -4,7 +4,7 @@
 //! that a story of a plugin says what time it is, what is random, and when the disk is full.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use berth_broker::Pace;
@@ -37,12 +37,38 @@ pub trait Surroundings: Send + Sync {
     fn disk_bytes(&self) -> u64;
 }
 
+/// A request ends so long before its call, for a guest that has something to say about it.
+const LEFT: Duration = Duration::from_millis(100);
+
 /// The same for the waits of a request.
-pub(crate) struct Paced(pub Arc<dyn Surroundings>);
+pub(crate) struct Paced {
+    surroundings: Arc<dyn Surroundings>,
+    /// When the call ends, on the clock of the surroundings.
+    due: Option<Duration>,
+    made: Instant,
+}
+
+impl Paced {
+    pub fn new(surroundings: Arc<dyn Surroundings>, due: Option<Duration>) -> Self {
+        Self { surroundings, due, made: Instant::now() }
+    }
+
+    /// The end of a wait that begins now.
+    ///
+    /// The broker counts what is left of a call by the clock of the machine, which goes on while that of the surroundings
+    /// stands still. A wait for the end of the call is therefore the one that would end so much before it.
+    fn end(&self, span: Duration) -> Duration {
+        let end = self.surroundings.monotonic() + span;
+        match self.due {
+            Some(due) if due.saturating_sub(end) <= self.made.elapsed() => due.saturating_sub(LEFT),
+            _ => end,
+        }
+    }
+}
 
 #[async_trait]
 impl Pace for Paced {
     async fn after(&self, span: Duration) {
-        self.0.until(self.0.monotonic() + span, Waiter::Limit).await;
+        self.surroundings.until(self.end(span), Waiter::Limit).await;
     }
 }

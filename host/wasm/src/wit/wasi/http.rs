@@ -141,7 +141,8 @@ impl Hooks {
             }
             _ => tokio::time::Instant::from_std(access.shared().deadline),
         };
-        let pace = surroundings.map(|surroundings| Arc::new(Paced(surroundings)) as Arc<dyn Pace>);
+        let pace = surroundings
+            .map(|surroundings| Arc::new(Paced::new(surroundings, access.shared().due)) as Arc<dyn Pace>);
         let deadline = match limit.get("timeout_ms") {
             Some(ms) => deadline.min(tokio::time::Instant::now() + Duration::from_millis(ms)),
             None => deadline,

@@ -1,8 +1,13 @@
 //! What a call takes from the machine beyond memory and time, counted while it takes it.
 
+use std::collections::HashMap;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
+use wasmtime_wasi::p2::bindings::filesystem::types::ErrorCode;
+
 use crate::limits::Limits;
+use crate::lock;
 
 /// Why there is no room for what a call writes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -27,6 +32,8 @@ pub struct Spending {
     written: AtomicU64,
     created: AtomicU64,
     denials: AtomicU64,
+    /// Why streams of an open file failed, by the number of the file.
+    broken: Mutex<HashMap<u32, ErrorCode>>,
 }
 
 impl Spending {
@@ -41,7 +48,18 @@ impl Spending {
             written: AtomicU64::new(0),
             created: AtomicU64::new(0),
             denials: AtomicU64::new(0),
+            broken: Mutex::default(),
         }
+    }
+
+    /// A stream into this open file failed.
+    pub fn note_broken(&self, file: u32, why: ErrorCode) {
+        lock(&self.broken).insert(file, why);
+    }
+
+    /// Why a stream into this open file failed, if one did since the last time.
+    pub fn take_broken(&self, file: u32) -> Option<ErrorCode> {
+        lock(&self.broken).remove(&file)
     }
 
     /// Counts from nothing again, for another call of the same instance.

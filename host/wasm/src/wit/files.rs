@@ -100,6 +100,11 @@ impl Files<'_> {
         }
     }
 
+    /// Says what became of what was written before, once, as a sync does everywhere.
+    fn unbroken(&self, fd: &Resource<Descriptor>) -> FsResult<()> {
+        self.spending.take_broken(fd.rep()).map_or(Ok(()), |why| Err(why.into()))
+    }
+
     /// Counts what the guest was not allowed.
     fn noted<T>(&self, done: FsResult<T>) -> FsResult<T> {
         if let Err(error) = &done
@@ -114,10 +119,11 @@ impl Files<'_> {
         &mut self,
         stream: Resource<DynOutputStream>,
         growth: Option<Growth>,
+        file: u32,
     ) -> FsResult<Resource<DynOutputStream>> {
         let inner = self.inner.table.delete(stream)?;
         let counted: DynOutputStream =
-            Box::new(CountedOutput { inner, spending: self.spending.clone(), growth });
+            Box::new(CountedOutput { inner, spending: self.spending.clone(), growth, file });
         Ok(self.inner.table.push(counted)?)
     }
 }
@@ -133,6 +139,12 @@ fn code(room: NoRoom) -> ErrorCode {
     }
 }
 
+/// The code of what a stream failed with.
+fn code_of(error: &io::Error) -> ErrorCode {
+    let room = error.get_ref().and_then(|inner| inner.downcast_ref::<NoRoom>());
+    room.map_or_else(|| ErrorCode::from(error), |room| code(*room))
+}
+
 impl types::Host for Files<'_> {
     fn convert_error_code(&mut self, error: FsError) -> wasmtime::Result<ErrorCode> {
         error.downcast()
@@ -142,12 +154,7 @@ impl types::Host for Files<'_> {
         &mut self,
         error: Resource<wasmtime::Error>,
     ) -> wasmtime::Result<Option<ErrorCode>> {
-        let known = self.inner.table.get(&error)?.downcast_ref::<io::Error>();
-        let room = known.and_then(io::Error::get_ref).and_then(|inner| inner.downcast_ref::<NoRoom>());
-        if let Some(room) = room {
-            return Ok(Some(code(*room)));
-        }
-        types::Host::filesystem_error_code(&mut self.inner, error)
+        Ok(self.inner.table.get(&error)?.downcast_ref::<io::Error>().map(code_of))
     }
 }
 
@@ -187,18 +194,19 @@ impl types::HostDescriptor for Files<'_> {
         fd: Resource<Descriptor>,
         offset: Filesize,
     ) -> FsResult<Resource<DynOutputStream>> {
-        let size = self.size(&fd);
-        let growth = self.quotas.of(fd.rep()).map(|quota| Growth { quota, at: Some(offset), size });
+        let (size, file) = (self.size(&fd), fd.rep());
+        let growth = self.quotas.of(file).map(|quota| Growth { quota, at: Some(offset), size });
         let stream = self.inner.write_via_stream(fd, offset);
         let stream = self.noted(stream)?;
-        self.counted(stream, growth)
+        self.counted(stream, growth, file)
     }
 
     fn append_via_stream(&mut self, fd: Resource<Descriptor>) -> FsResult<Resource<DynOutputStream>> {
-        let growth = self.quotas.of(fd.rep()).map(|quota| Growth { quota, at: None, size: 0 });
+        let file = fd.rep();
+        let growth = self.quotas.of(file).map(|quota| Growth { quota, at: None, size: 0 });
         let stream = self.inner.append_via_stream(fd);
         let stream = self.noted(stream)?;
-        self.counted(stream, growth)
+        self.counted(stream, growth, file)
     }
 
     async fn open_at(
@@ -299,10 +307,12 @@ impl types::HostDescriptor for Files<'_> {
     }
 
     async fn sync_data(&mut self, fd: Resource<Descriptor>) -> FsResult<()> {
+        self.unbroken(&fd)?;
         self.inner.sync_data(fd).await
     }
 
     async fn sync(&mut self, fd: Resource<Descriptor>) -> FsResult<()> {
+        self.unbroken(&fd)?;
         self.inner.sync(fd).await
     }
 
@@ -444,6 +454,7 @@ impl types::HostDescriptor for Files<'_> {
 
     fn drop(&mut self, fd: Resource<Descriptor>) -> wasmtime::Result<()> {
         self.quotas.closed(fd.rep());
+        let _nobody_asks = self.spending.take_broken(fd.rep());
         types::HostDescriptor::drop(&mut self.inner, fd)
     }
 }

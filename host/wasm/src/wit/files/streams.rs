@@ -36,6 +36,8 @@ pub(super) struct CountedOutput {
     pub inner: DynOutputStream,
     pub spending: Arc<Spending>,
     pub growth: Option<Growth>,
+    /// The number of the open file.
+    pub file: u32,
 }
 
 impl CountedOutput {
@@ -47,6 +49,16 @@ impl CountedOutput {
         }
         self.spending.count_sent(bytes);
         Ok(())
+    }
+
+    /// Notes why the file could not be written to, as a guest whose library does not ask the stream asks the file.
+    fn noted<T>(&self, done: StreamResult<T>) -> StreamResult<T> {
+        if let Err(StreamError::LastOperationFailed(error)) = &done
+            && let Some(error) = error.downcast_ref::<io::Error>()
+        {
+            self.spending.note_broken(self.file, super::code_of(error));
+        }
+        done
     }
 }
 
@@ -60,21 +72,26 @@ impl Pollable for CountedOutput {
 #[async_trait::async_trait]
 impl OutputStream for CountedOutput {
     fn write(&mut self, bytes: Bytes) -> StreamResult<()> {
-        self.take(bytes.len())?;
-        self.inner.write(bytes)
+        let done = self.take(bytes.len()).and_then(|()| self.inner.write(bytes));
+        self.noted(done)
     }
 
     async fn blocking_write_and_flush(&mut self, bytes: Bytes) -> StreamResult<()> {
-        self.take(bytes.len())?;
-        self.inner.blocking_write_and_flush(bytes).await
+        let done = match self.take(bytes.len()) {
+            Ok(()) => self.inner.blocking_write_and_flush(bytes).await,
+            Err(error) => Err(error),
+        };
+        self.noted(done)
     }
 
     fn flush(&mut self) -> StreamResult<()> {
-        self.inner.flush()
+        let done = self.inner.flush();
+        self.noted(done)
     }
 
     fn check_write(&mut self) -> StreamResult<usize> {
-        self.inner.check_write()
+        let done = self.inner.check_write();
+        self.noted(done)
     }
 
     async fn cancel(&mut self) {

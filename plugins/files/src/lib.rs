@@ -2,6 +2,7 @@
 
 mod changed;
 mod compare;
+mod decode;
 mod edit;
 mod failure;
 mod list;
@@ -29,8 +30,9 @@ impl Guest for Files {
         offset: Option<u64>,
         limit: Option<u32>,
         unit: Option<Unit>,
+        encoding: Option<Decoding>,
     ) -> Result<Content, Error> {
-        read::read(&path, offset.unwrap_or(0), limit, unit)
+        read::read(&path, read::Piece { offset: offset.unwrap_or(0), limit, unit, encoding })
     }
 
     fn write(

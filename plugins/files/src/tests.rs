@@ -34,7 +34,7 @@ fn granted(files: &[(&str, &[u8])]) -> TempDir {
 }
 
 fn read(path: &str) -> Result<Content, Error> {
-    Files::read(path.into(), None, None, None)
+    Files::read(path.into(), None, None, None, None)
 }
 
 fn write(path: &str, content: &str, mode: Option<WriteMode>, parents: bool) -> Result<Written, Error> {
@@ -123,7 +123,7 @@ fn what_is_not_there_is_not_found_and_a_folder_is_no_file() {
 #[test]
 fn text_is_read_by_lines_and_read_on() {
     let _folder = granted(&[("a.txt", "één\ntwo\nthree".as_bytes())]);
-    let piece = |offset, limit| Files::read("a.txt".into(), Some(offset), Some(limit), None).unwrap();
+    let piece = |offset, limit| Files::read("a.txt".into(), Some(offset), Some(limit), None, None).unwrap();
 
     let first = piece(0, 2);
     assert_eq!((first.content.as_str(), first.next_offset), ("één\ntwo\n", Some(2)));
@@ -137,7 +137,7 @@ fn text_is_read_by_lines_and_read_on() {
 #[test]
 fn a_piece_by_bytes_ends_between_two_characters() {
     let _folder = granted(&[("a.txt", "aéé".as_bytes())]);
-    let piece = |offset| Files::read("a.txt".into(), Some(offset), Some(2), Some(Unit::Bytes)).unwrap();
+    let piece = |offset| Files::read("a.txt".into(), Some(offset), Some(2), Some(Unit::Bytes), None).unwrap();
 
     let (first, second) = (piece(0), piece(1));
 
@@ -154,8 +154,30 @@ fn what_is_no_text_comes_as_base64() {
 
     assert_eq!((content.encoding, content.unit), (Encoding::Base64, Unit::Bytes));
     assert_eq!(content.content, "AJ+Slg==");
-    let by_lines = Files::read("a.bin".into(), None, None, Some(Unit::Lines));
+    let by_lines = Files::read("a.bin".into(), None, None, Some(Unit::Lines), None);
     assert_eq!(by_lines.unwrap_err().code, "not_text");
+}
+
+#[test]
+fn text_in_another_encoding_is_read_as_what_it_says_or_is_said_to_be() {
+    let _folder = granted(&[
+        ("mark.txt", b"\xff\xfeh\0\xe9\0\n\0x\0"),
+        ("latin.txt", b"h\xe9\nx"),
+        ("utf8.txt", "hé".as_bytes()),
+    ]);
+    let read = |path: &str, unit, encoding| {
+        Files::read(path.into(), None, Some(1), unit, encoding)
+            .map_or_else(|error| error.code, |piece| format!("{:?} {}", piece.encoding, piece.content))
+    };
+
+    assert_eq!(read("mark.txt", None, None), "Encoding::Text hé\n");
+    assert_eq!(read("mark.txt", Some(Unit::Bytes), None), "invalid_arguments");
+    assert_eq!(read("mark.txt", None, Some(Decoding::Base64)), "Encoding::Base64 /w==");
+    assert_eq!(read("latin.txt", None, None), "Encoding::Base64 aA==");
+    assert_eq!(read("latin.txt", None, Some(Decoding::Latin1)), "Encoding::Text hé\n");
+    assert_eq!(read("latin.txt", Some(Unit::Bytes), Some(Decoding::Latin1)), "Encoding::Text h");
+    assert_eq!(read("latin.txt", None, Some(Decoding::Utf8)), "not_text");
+    assert_eq!(read("utf8.txt", Some(Unit::Lines), Some(Decoding::Base64)), "not_text");
 }
 
 #[test]
@@ -163,7 +185,7 @@ fn an_answer_stays_below_its_cap() {
     let lines = "0123456789\n".repeat(50_000);
     let _folder = granted(&[("long", "x".repeat(300_000).as_bytes()), ("lines", lines.as_bytes())]);
 
-    let piece = Files::read("lines".into(), None, Some(40_000), None).unwrap();
+    let piece = Files::read("lines".into(), None, Some(40_000), None, None).unwrap();
 
     assert!(piece.truncated && piece.content.len() <= 256 * 1024 && piece.content.ends_with('\n'));
     let next = piece.next_offset.unwrap();

@@ -59,7 +59,7 @@ pub fn write(
 fn put(place: &Place, bytes: &[u8], mode: WriteMode) -> io::Result<(u64, bool)> {
     match OpenOptions::new().write(true).create_new(true).open(&place.real) {
         Ok(mut file) => {
-            file.write_all(bytes)?;
+            put_all(&mut file, bytes)?;
             return Ok((bytes.len() as u64, true));
         }
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists && mode != WriteMode::CreateNew => {}
@@ -67,7 +67,7 @@ fn put(place: &Place, bytes: &[u8], mode: WriteMode) -> io::Result<(u64, bool)> 
     }
     if mode == WriteMode::Append {
         let mut file = OpenOptions::new().append(true).open(&place.real)?;
-        file.write_all(bytes)?;
+        put_all(&mut file, bytes)?;
         return Ok((file.metadata()?.len(), false));
     }
     replace(&mut OpenOptions::new().write(true).open(&place.real)?, bytes)?;
@@ -78,8 +78,23 @@ fn put(place: &Place, bytes: &[u8], mode: WriteMode) -> io::Result<(u64, bool)> 
 ///
 /// The old end is cut off last, so a call that is stopped half way leaves no empty file.
 pub fn replace(file: &mut File, bytes: &[u8]) -> io::Result<()> {
-    file.write_all(bytes)?;
+    put_all(file, bytes)?;
     file.set_len(bytes.len() as u64)
+}
+
+/// Writes all of it, and says why when that fails.
+///
+/// The C library of WASI takes every failure of a stream for an I/O error; the file itself knows better, and says so when it
+/// is asked to be on the disk.
+fn put_all(file: &mut File, bytes: &[u8]) -> io::Result<()> {
+    /// `EIO` of WASI.
+    const IO: i32 = 29;
+    match file.write_all(bytes) {
+        Err(error) if cfg!(target_os = "wasi") && error.raw_os_error() == Some(IO) => {
+            Err(file.sync_data().err().unwrap_or(error))
+        }
+        done => done,
+    }
 }
 
 /// What a write would do.

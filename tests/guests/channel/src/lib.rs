@@ -37,6 +37,7 @@ impl Channel for Obedient {
     fn start(binding: Binding) -> Result<Wishes, Error> {
         say(&format!("start position={} state={}", binding.position, binding.state.len()));
         let granted = capabilities::granted();
+        let polls = polls(&granted, &binding.state);
         Ok(Wishes {
             webhooks: vec![
                 WebhookWish {
@@ -58,9 +59,9 @@ impl Channel for Obedient {
                 at_ms: None,
                 meta: vec![],
             }],
-            polls: polls(&granted),
+            state: if polls.is_null() { b"kept".to_vec() } else { polls.to_string().into_bytes() },
+            polls: polls.as_array().into_iter().flatten().map(poll).collect(),
             sockets: sockets(&granted),
-            state: b"kept".to_vec(),
             meta: vec![],
         })
     }
@@ -108,7 +109,14 @@ impl Channel for Obedient {
                 format!("closed {} {} {}", state.name, state.code, state.reason)
             }
             Occurrence::SocketWanted(name) => format!("wanted {name}"),
-            Occurrence::PollAnswered(answer) => polled(&answer)?,
+            Occurrence::PollAnswered(answer) => {
+                let text = polled(&answer)?;
+                message(&event.id, "provider", &text, false)?;
+                if text.contains("linger") {
+                    wait();
+                }
+                return Ok(());
+            }
             Occurrence::ApprovalAnswered(answer) => {
                 format!("answered {} {} {}", answer.pending_id, answer.approved, answer.reason)
             }
@@ -146,13 +154,15 @@ fn sockets(granted: &[String]) -> Vec<SocketWish> {
     }
 }
 
-/// The polls that the endpoint `rpi.polls` names, where the channel may send requests.
-fn polls(granted: &[String]) -> Vec<PollWish> {
+/// The polls that the endpoint `rpi.polls` names, or has named once, where the channel may send requests.
+fn polls(granted: &[String], kept: &[u8]) -> Value {
     if !granted.iter().any(|name| name == "http") {
-        return vec![];
+        return Value::Null;
     }
-    let wishes = heard("rpi.polls");
-    wishes.as_array().into_iter().flatten().map(poll).collect()
+    // A device answers with an object.
+    let heard = heard("rpi.polls");
+    let wishes = if heard["polls"].is_array() { heard["polls"].clone() } else { heard };
+    if wishes.is_array() { wishes } else { serde(kept).unwrap_or(Value::Null) }
 }
 
 fn poll(wish: &Value) -> PollWish {

@@ -9,7 +9,7 @@ use crate::support::{Host, Options, fixture};
 /// Crashes of one host.
 const ROUNDS: usize = 6;
 /// Longer than anything takes on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(120);
+pub(super) const PATIENCE: Duration = Duration::from_secs(120);
 
 const MANIFEST: &str = r#"
 [plugin]
@@ -53,7 +53,7 @@ fn installed() -> Host {
 }
 
 /// Asks until there is what a story waits for.
-fn until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+pub(super) fn until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
     let begin = Instant::now();
     loop {
         if let Some(found) = look() {
@@ -79,7 +79,7 @@ fn message(number: usize) -> Value {
 }
 
 /// Texts of the channel's thread by role.
-fn said(host: &Host, role: &str) -> Vec<String> {
+pub(super) fn said(host: &Host, role: &str) -> Vec<String> {
     let (_, threads) = host.request("GET", "/runtime/threads", None);
     let mut texts = Vec::new();
     for thread in threads["threads"].as_array().or(threads.as_array()).into_iter().flatten() {

@@ -15,6 +15,7 @@ mod disk_full;
 mod hostile;
 mod plugins;
 mod points;
+mod polls;
 mod programs;
 mod resume;
 mod starts;

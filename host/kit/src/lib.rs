@@ -22,7 +22,7 @@ pub mod time;
 pub mod world;
 
 pub use error::KitError;
-pub use report::{CaseReport, Failure, Report};
+pub use report::{CaseReport, Detail, Failure, Report};
 pub use run::{Recording, run};
 pub use story::Story;
 pub use subject::Subject;

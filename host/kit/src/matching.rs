@@ -26,6 +26,10 @@ pub struct Difference {
 
 fn differs(wanted: &Value, got: &Value, is_part: bool, pointer: String) -> Option<Difference> {
     let here = |pointer: String| Some(Difference { pointer, wanted: shown(wanted), got: shown(got) });
+    let counted = |items: &[Value], value: &Value| match items.len() {
+        1 => format!("1 item: {}", shown(value)),
+        count => format!("{count} items: {}", shown(value)),
+    };
     match (wanted, got) {
         (Value::Object(wanted), Value::Object(fields)) => {
             for (key, value) in wanted {
@@ -53,11 +57,33 @@ fn differs(wanted: &Value, got: &Value, is_part: bool, pointer: String) -> Optio
             .zip(items)
             .enumerate()
             .find_map(|(at, (wanted, got))| differs(wanted, got, is_part, format!("{pointer}/{at}"))),
+        (Value::Array(items), Value::Array(others)) => {
+            Some(Difference { pointer, wanted: counted(items, wanted), got: counted(others, got) })
+        }
         (Value::String(wanted), Value::String(text)) if is_part && text.contains(wanted.as_str()) => None,
+        (Value::String(wanted), Value::String(text)) if !is_part && wanted != text => {
+            let (wanted, got) = around(wanted, text);
+            Some(Difference { pointer, wanted, got })
+        }
         (Value::Number(a), Value::Number(b)) if a.as_f64() == b.as_f64() => None,
         (wanted, got) if wanted == got => None,
         _ => here(pointer),
     }
+}
+
+/// Two texts in one line each, from a little before where they differ when that is further on than a line shows.
+fn around(wanted: &str, got: &str) -> (String, String) {
+    /// So much of what is the same is shown.
+    const LEAD: usize = 40;
+    let same = wanted.bytes().zip(got.bytes()).take_while(|(a, b)| a == b).count();
+    let quoted = |text: &str| shown(&Value::String(text.to_owned()));
+    if same < SHOWN - LEAD {
+        return (quoted(wanted), quoted(got));
+    }
+    let from = wanted.floor_char_boundary(same - LEAD);
+    let line = 1 + wanted[..from].matches('\n').count();
+    let piece = |text: &str| format!("… from byte {from}, line {line}: {}", quoted(&text[from..]));
+    (piece(wanted), piece(got))
 }
 
 /// A value in one line of a message.
@@ -83,6 +109,8 @@ pub fn shown_bytes(bytes: &[u8]) -> String {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
+
     use serde_json::json;
 
     use super::*;
@@ -99,6 +127,17 @@ mod tests {
         ] {
             assert_eq!(difference(&wanted, &got).map(|at| at.pointer), pointer.map(str::to_owned), "{got}");
         }
+    }
+
+    #[test]
+    fn long_texts_are_shown_where_they_differ_and_lists_with_how_many_items_they_have() {
+        let long = "é\n".repeat(200);
+        let at = difference(&json!(format!("{long}one")), &json!(format!("{long}two"))).unwrap();
+        assert!(at.wanted.ends_with("one\"") && at.got.ends_with("two\""), "{at:?}");
+        assert!(at.wanted.contains("line 1") && at.wanted.len() < 200, "{at:?}");
+
+        let at = missing(&json!([1]), &json!([1, 2])).unwrap();
+        assert_eq!((at.wanted.as_str(), at.got.as_str()), ("1 item: [1]", "2 items: [1,2]"));
     }
 
     #[test]

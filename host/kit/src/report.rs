@@ -5,6 +5,9 @@ use std::path::PathBuf;
 
 use berth_wasm::Receipt;
 use serde::Serialize;
+use serde_json::Value;
+
+use crate::matching::{cut, shown};
 
 /// Something that is not as the story says.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -59,9 +62,18 @@ impl Failure {
 pub struct StepReport {
     /// Such as `call notes_add`.
     pub what: String,
+    /// What it was answered.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub answer: Option<Value>,
     /// The code of its failure.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
+    /// What the failure says.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
+    /// Uses that nobody had granted, such as `http {…}`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub denied: Vec<String>,
     /// What it has used, with its log.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub receipt: Option<Receipt>,
@@ -106,9 +118,24 @@ impl Report {
     }
 }
 
+/// How much is told of a case.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Detail {
+    /// Its steps when it has failed.
+    #[default]
+    Failures,
+    /// Its steps in any case.
+    Steps,
+}
+
 impl CaseReport {
     /// The case in one line, and below it what went wrong.
     pub fn text(&self) -> String {
+        self.text_with(Detail::Failures)
+    }
+
+    /// The same, with as much as `detail` says.
+    pub fn text_with(&self, detail: Detail) -> String {
         let mut text = String::new();
         let word = if self.passed { "ok    " } else { "FAILED" };
         let recorded = if self.recorded { ", recorded" } else { "" };
@@ -126,29 +153,54 @@ impl CaseReport {
                 let _ = write!(text, "\n    | {line}");
             }
         }
-        if !self.passed {
-            self.tell_steps(&mut text);
+        if !self.passed || detail == Detail::Steps {
+            for (at, step) in self.steps.iter().enumerate() {
+                step.tell(at + 1, &mut text);
+            }
         }
         text
     }
+}
 
-    fn tell_steps(&self, text: &mut String) {
-        for (at, step) in self.steps.iter().enumerate() {
-            let Some(receipt) = &step.receipt else { continue };
-            let failed = step.error.as_ref().map_or_else(String::new, |code| format!(" failed with {code},"));
-            let _ = write!(
-                text,
-                "\n  step {} {}:{failed} {} host calls, {} denials, {} bytes sent, {} received",
-                at + 1,
-                step.what,
-                receipt.host_calls,
-                receipt.denials,
-                receipt.sent_bytes,
-                receipt.received_bytes
-            );
-            for line in &receipt.logs {
-                let _ = write!(text, "\n    {}: {}", line.stream.as_str(), line.text);
+impl StepReport {
+    /// What was done, what came of it, what it has used and said.
+    fn tell(&self, number: usize, text: &mut String) {
+        let _ = write!(text, "\n  step {number} {}", self.what);
+        match (&self.error, &self.message, &self.answer) {
+            (Some(code), Some(message), _) => {
+                let _ = write!(text, "\n    failed: {code}: {}", cut(message));
             }
+            (Some(code), None, _) => {
+                let _ = write!(text, "\n    failed: {code}");
+            }
+            (None, _, Some(answer)) => {
+                let _ = write!(text, "\n    answer: {}", shown(answer));
+            }
+            (None, _, None) => {}
+        }
+        for denied in &self.denied {
+            let _ = write!(text, "\n    denied: {denied}");
+        }
+        let Some(receipt) = &self.receipt else { return };
+        let counted = |count: u64, word: &str| format!("{count} {word}{}", if count == 1 { "" } else { "s" });
+        let _ = write!(
+            text,
+            "\n    used: {}, {} sent, {} received, {}.{:01} ms of its own",
+            counted(receipt.host_calls, "host call"),
+            counted(receipt.sent_bytes, "byte"),
+            receipt.received_bytes,
+            receipt.cpu_us / 1000,
+            receipt.cpu_us % 1000 / 100,
+        );
+        if receipt.peak_memory_bytes > 0 {
+            let _ = write!(text, ", {} KiB of memory", receipt.peak_memory_bytes.div_ceil(1024));
+        }
+        for line in &receipt.logs {
+            let _ = write!(text, "\n    {}: {}", line.stream.as_str(), line.text);
+        }
+        if receipt.dropped_log_lines > 0 {
+            let _ =
+                write!(text, "\n    and {} that were too many", counted(receipt.dropped_log_lines, "line"));
         }
     }
 }

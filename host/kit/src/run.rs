@@ -5,17 +5,20 @@ use std::time::Instant;
 
 use berth_broker::{Broker, BrokerParts};
 use berth_model::{ActorId, CallId, OperationId, WorkspaceId};
+use berth_wasm::Receipt;
+use berth_wasm::call::Usage;
+use berth_wasm::call::extra::Extra;
 use berth_wasm::capability::context::CallContext;
+use berth_wasm::capability::surroundings::{Surroundings as _, Waiter};
 use berth_wasm::manifest::json;
-use berth_wasm::{Receipt, ToolInvocation};
 use serde_json::Value;
 
-use crate::channel::Theatre;
+use crate::channel::{self, Theatre};
 use crate::error::KitError;
 use crate::matching::{self, cut};
 use crate::outcome::{self, Outcome};
 use crate::report::{CaseReport, Failure, StepReport};
-use crate::story::{Case, Step, Story};
+use crate::story::{Ask, Case, Step, Story};
 use crate::subject::Subject;
 use crate::world::World;
 
@@ -78,6 +81,39 @@ pub async fn run(
     })
 }
 
+/// What a plugin has used and said so far.
+struct Meter {
+    usage: Usage,
+    /// Log lines that were there.
+    lines: u64,
+    begun: Instant,
+}
+
+impl Meter {
+    fn read(subject: &Subject) -> Self {
+        let (_, lines) = subject.plugin.logs_since(u64::MAX);
+        Self { usage: subject.plugin.usage(), lines, begun: Instant::now() }
+    }
+
+    /// What it has used and said since.
+    fn receipt(&self, subject: &Subject) -> Receipt {
+        let (now, before) = (subject.plugin.usage(), &self.usage);
+        let (logs, _) = subject.plugin.logs_since(self.lines);
+        Receipt {
+            wall_us: u64::try_from(self.begun.elapsed().as_micros()).unwrap_or(u64::MAX),
+            cpu_us: now.cpu_us - before.cpu_us,
+            host_calls: now.host_calls - before.host_calls,
+            sent_bytes: now.sent_bytes - before.sent_bytes,
+            received_bytes: now.received_bytes - before.received_bytes,
+            written_bytes: now.written_bytes - before.written_bytes,
+            created_files: now.created_files - before.created_files,
+            denials: now.denials - before.denials,
+            logs,
+            ..Receipt::default()
+        }
+    }
+}
+
 struct Teller<'a> {
     subject: &'a Subject,
     case: &'a Case,
@@ -89,6 +125,7 @@ struct Teller<'a> {
 impl Teller<'_> {
     async fn step(&mut self, world: &mut World, number: usize, step: &Step) -> Vec<Failure> {
         world.suffer(self.case, &step.fault);
+        let denied = world.denied().len();
         let (outcome, receipt) = match step {
             Step { call: Some(name), .. } => match self.call(world, number, name, step).await {
                 Ok(called) => called,
@@ -106,13 +143,19 @@ impl Teller<'_> {
                 world.grants.revoke(capability);
                 (Outcome::Done, None)
             }
+            Step { ask: Some(ask), .. } if !ask.is_of_channel() => {
+                match self.ask(world, number, ask, step).await {
+                    Ok(asked) => asked,
+                    Err(failure) => return vec![*failure],
+                }
+            }
             _ if self.theatre.is_some() => match self.act(world, number, step).await {
                 Ok(acted) => acted,
                 Err(failure) => return vec![*failure],
             },
             _ => {
-                let message = format!("`{}` is for channels, and the plugin is none", step.verb());
-                return vec![Failure::new(message)];
+                let verb = step.ask.as_ref().map_or(step.verb(), Ask::word);
+                return vec![Failure::new(format!("`{verb}` is for channels, and the plugin is none"))];
             }
         };
         let progress = world.reports.take();
@@ -129,16 +172,28 @@ impl Teller<'_> {
         if let Some(receipt) = &receipt {
             world.wrote(receipt.written_bytes);
         }
-        let name = step.call.as_deref().unwrap_or_default();
+        let name = match step {
+            Step { call: Some(name), .. } | Step { poll: Some(name), .. } => name,
+            Step { ask: Some(ask), .. } => ask.word(),
+            _ => "",
+        };
+        let (answer, message) = match &outcome {
+            Outcome::Answer(answer) => (Some(answer.clone()), None),
+            Outcome::Failed { message, .. } => (None, Some(message.clone())),
+            Outcome::Done => (None, None),
+        };
         self.steps.push(StepReport {
             what: format!("{} {name}", step.verb()).trim_end().to_owned(),
+            answer,
             error: outcome.code().map(str::to_owned),
+            message,
+            denied: world.denied().split_off(denied),
             receipt,
         });
         failures
     }
 
-    /// A step of a channel, whose log is what it has said since.
+    /// A step of a channel.
     async fn act(
         &mut self,
         world: &World,
@@ -147,18 +202,34 @@ impl Teller<'_> {
     ) -> Result<(Outcome, Option<Receipt>), Box<Failure>> {
         let Some(theatre) = &mut self.theatre else { return Ok((Outcome::Done, None)) };
         let context = context(number, step)?;
-        let invocation = || {
-            let mut invocation = ToolInvocation::new("channel", Value::Null, context.clone());
-            invocation.grants = world.grants.clone();
-            invocation.progress = world.reports.clone();
-            invocation.services = world.services.clone();
-            invocation
+        let before = Meter::read(self.subject);
+        let outcome = theatre.step(world, step, || world.invocation("channel", context.clone())).await?;
+        Ok((outcome, Some(before.receipt(self.subject))))
+    }
+
+    /// A question that a host asks in an instance of its own, of whatever plugin.
+    async fn ask(
+        &self,
+        world: &World,
+        number: usize,
+        ask: &Ask,
+        step: &Step,
+    ) -> Result<(Outcome, Option<Receipt>), Box<Failure>> {
+        let extra = match ask {
+            Ask { pulse: Some(since), .. } => {
+                Extra::Pulse(u64::try_from(since.0.as_micros() / 1000).unwrap_or(0))
+            }
+            Ask { upgrade: Some(from), .. } => Extra::Upgrade(from.clone()),
+            Ask { cancel: Some(call), .. } => Extra::Cancelled(call.clone()),
+            _ => Extra::Check,
         };
-        let before = self.subject.plugin.recent_logs().len();
-        let outcome = theatre.step(world, step, invocation).await?;
-        let mut logs = self.subject.plugin.recent_logs();
-        logs.drain(..before.min(logs.len()));
-        Ok((outcome, Some(Receipt { logs, ..Receipt::default() })))
+        let (context, interface) = (context(number, step)?, extra.interface());
+        let before = Meter::read(self.subject);
+        let asked =
+            self.subject.plugin.ask_extra(extra, || world.invocation("upkeep", context.clone())).await;
+        let outcome = channel::said(asked, interface)?;
+        let outcome = outcome.unwrap_or_else(|error| Outcome::of(&Err(error)));
+        Ok((outcome, Some(before.receipt(self.subject))))
     }
 
     async fn call(
@@ -178,12 +249,22 @@ impl Teller<'_> {
             .args
             .clone()
             .map_or_else(|| Value::Object(serde_json::Map::new()), |args| json(toml::Value::Table(args)));
-        let mut invocation = ToolInvocation::new(tool.key(), arguments, context(number, step)?);
-        invocation.grants = world.grants.clone();
-        invocation.progress = world.reports.clone();
-        invocation.services = world.services.clone();
+        let mut invocation = world.invocation(&tool.key(), context(number, step)?);
+        invocation.arguments = arguments;
         invocation.timeout = self.subject.plugin.timeout(tool);
-        let measured = self.subject.plugin.measured(invocation).await;
+        let cancel = invocation.cancel.clone();
+        let cancelling = async {
+            if let Some(span) = step.cancel_after {
+                world.time.until(world.time.monotonic() + span.0, Waiter::Limit).await;
+                cancel.cancel();
+            }
+            std::future::pending::<()>().await;
+        };
+        let measured = tokio::select! {
+            biased;
+            measured = self.subject.plugin.measured(invocation) => measured,
+            () = cancelling => return Ok((Outcome::Done, None)),
+        };
         let outcome = Outcome::of(&measured.outcome);
         let receipt = measured.outcome.map(|outcome| outcome.receipt);
         let receipt = receipt.map_or(measured.receipt, Some);

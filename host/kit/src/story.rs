@@ -1,13 +1,15 @@
 //! A story: a TOML file of cases, in words that need no programming language.
 
+mod channel;
 mod file;
 mod value;
 
 use std::path::{Path, PathBuf};
 
+pub use channel::{Ask, Deliver, EditFile, Event, ReactFile, SentFile, WebhookFile};
 pub use file::{
-    ApprovalFile, Case, CaseFault, Deliver, EndpointFault, EndpointFile, Event, Expect, FakeError, GrantFile,
-    HttpFault, HttpFile, ProcessFault, ProcessFile, Step, WebhookFile,
+    ApprovalFile, Case, CaseFault, EndpointFault, EndpointFile, Expect, FakeError, GrantFile, HttpFault,
+    HttpFile, ProcessFault, ProcessFile, Step,
 };
 pub use value::{Content, Instant, SecretText, Span};
 

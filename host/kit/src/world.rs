@@ -4,6 +4,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use berth_broker::{Asker, OutboundPolicy, Scope};
+use berth_wasm::ToolInvocation;
+use berth_wasm::capability::context::CallContext;
 use berth_wasm::capability::http::HttpOutlet;
 use berth_wasm::capability::services::Services;
 use berth_wasm::manifest::json;
@@ -128,6 +130,16 @@ impl World {
         })
     }
 
+    /// A call in this world, which asks nothing yet.
+    pub(crate) fn invocation(&self, tool: &str, context: CallContext) -> ToolInvocation {
+        ToolInvocation {
+            grants: self.grants.clone(),
+            progress: self.reports.clone(),
+            services: self.services.clone(),
+            ..ToolInvocation::new(tool, Value::Null, context)
+        }
+    }
+
     /// Sets what is wrong during a step.
     pub(crate) fn suffer(&self, case: &Case, faults: &[CaseFault]) {
         let has = |fault| case.fault.contains(&fault) || faults.contains(&fault);
@@ -135,6 +147,11 @@ impl World {
         let is_full = has(CaseFault::DiskFull);
         self.time.set_disk(if is_full { 0 } else { left });
         self.keyvalue.suffer(is_full || left == 0, has(CaseFault::KeyvalueDown));
+    }
+
+    /// Uses that nobody had granted so far.
+    pub(crate) fn denied(&self) -> Vec<String> {
+        self.book.denied()
     }
 
     /// A step has written so much to files.
@@ -162,7 +179,7 @@ impl World {
         for (guest, wanted) in &case.expect.files {
             failures.extend(files::differences(&guests, guest, wanted));
         }
-        let denied = self.book.denied();
+        let denied = self.denied();
         if let Some(wanted) = case.expect.denials
             && wanted != denied.len() as u64
         {

@@ -17,12 +17,18 @@ use super::lock;
 pub struct Mail {
     told: Mutex<Vec<Value>>,
     seen: Mutex<HashSet<String>>,
+    position: Mutex<Option<String>>,
 }
 
 impl Mail {
     /// What was handed over since the last time.
     pub fn take(&self) -> Vec<Value> {
         std::mem::take(&mut *lock(&self.told))
+    }
+
+    /// What was acknowledged last, if anything was since the last time.
+    pub fn position(&self) -> Option<String> {
+        lock(&self.position).take()
     }
 
     fn tell(&self, what: Value) {
@@ -71,6 +77,7 @@ impl Inbox for Mail {
 
     async fn ack(&self, batch_token: &str) -> Result<(), CapabilityError> {
         self.tell(json!({ "ack": batch_token }));
+        *lock(&self.position) = Some(batch_token.to_owned());
         Ok(())
     }
 }

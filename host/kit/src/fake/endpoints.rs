@@ -1,11 +1,13 @@
 //! Endpoints that are connected.
 
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use berth_wasm::capability::CapabilityError;
 use berth_wasm::capability::context::CallContext;
 use berth_wasm::capability::endpoint::{EndpointCaller, EndpointInfo};
+use berth_wasm::capability::surroundings::{Surroundings as _, Waiter};
 use berth_wasm::manifest::json;
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
@@ -15,6 +17,9 @@ use crate::matching;
 use crate::report::Failure;
 use crate::story::{EndpointFault, EndpointFile};
 use crate::time::Time;
+
+/// Longer than any call takes.
+const SILENCE: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Endpoints with the tools of a story.
 pub struct Endpoints {
@@ -75,15 +80,48 @@ impl EndpointCaller for Endpoints {
         tool_key: &str,
         arguments: Value,
         _: &CallContext,
-        _: &CancellationToken,
+        cancel: &CancellationToken,
     ) -> Result<Value, CapabilityError> {
         self.time.moved();
+        let file = self.take(endpoint, tool_key, &arguments)?;
+        match file.fault {
+            Some(EndpointFault::GoneAfterAccept) => {
+                let message = format!("{} left during the call", endpoint.endpoint_id);
+                return Err(CapabilityError {
+                    retryable: true,
+                    ..CapabilityError::new("ENDPOINT_GONE", message)
+                });
+            }
+            Some(EndpointFault::TimeoutAfterAccept) => tokio::select! {
+                biased;
+                () = cancel.cancelled() => {
+                    return Err(CapabilityError::new("cancelled", "the call was cancelled"));
+                }
+                // The call ends before this.
+                () = self.time.until(self.time.monotonic() + SILENCE, Waiter::Guest) => {}
+            },
+            Some(EndpointFault::Offline) | None => {}
+        }
+        match (&file.error, file.result) {
+            (Some(error), _) => Err(error.error()),
+            (None, result) => Ok(result.map_or(Value::Null, json)),
+        }
+    }
+}
+
+impl Endpoints {
+    fn take(
+        &self,
+        endpoint: &EndpointInfo,
+        tool_key: &str,
+        arguments: &Value,
+    ) -> Result<EndpointFile, CapabilityError> {
         let mut calls = lock(&self.calls);
         let found = calls.iter_mut().find(|uses| {
             uses.used < uses.file.times
                 && uses.file.tool == tool_key
                 && uses.file.endpoint == endpoint.endpoint_id
-                && fits(&uses.file, &arguments)
+                && fits(&uses.file, arguments)
         });
         let Some(uses) = found else {
             drop(calls);
@@ -91,7 +129,7 @@ impl EndpointCaller for Endpoints {
                 Failure::new(format!(
                     "nobody expects {tool_key} at {} with {}",
                     endpoint.endpoint_id,
-                    matching::shown(&arguments)
+                    matching::shown(arguments)
                 ))
                 .hint(format!(
                     "[[case.endpoint]]\ntool = \"{tool_key}\"\nendpoint = \"{}\"\nresult = {{}}",
@@ -101,17 +139,6 @@ impl EndpointCaller for Endpoints {
             return Err(CapabilityError::new("KIT_UNSCRIPTED", "the story has no answer to this"));
         };
         uses.used += 1;
-        let file = &uses.file;
-        if file.fault == Some(EndpointFault::GoneAfterAccept) {
-            let message = format!("{} left during the call", endpoint.endpoint_id);
-            return Err(CapabilityError {
-                retryable: true,
-                ..CapabilityError::new("ENDPOINT_GONE", message)
-            });
-        }
-        match (&file.error, &file.result) {
-            (Some(error), _) => Err(error.error()),
-            (None, result) => Ok(result.clone().map_or(Value::Null, json)),
-        }
+        Ok(uses.file.clone())
     }
 }

@@ -158,26 +158,22 @@ impl KeyvalueStore for Keyvalue {
 
     async fn look(&self, place: &Place, key: &str) -> Result<Seen, KeyvalueError> {
         self.reach()?;
-        let state = lock(&self.pairs);
-        let found = state.0.get(&(place.bucket.clone(), key.to_owned()));
-        Ok(Seen {
-            value: found.map(|(value, _)| value.clone()),
-            revision: found.map(|(_, revision)| *revision),
-        })
+        Ok(seen(&lock(&self.pairs).0, place, key))
     }
 
     async fn swap(
         &self,
         place: &Place,
         key: &str,
-        seen: &Seen,
+        expected: &Seen,
         value: &[u8],
     ) -> Result<Result<(), Seen>, KeyvalueError> {
-        let now = self.look(place, key).await?;
-        if now.revision != seen.revision {
+        self.reach()?;
+        let mut state = lock(&self.pairs);
+        let now = seen(&state.0, place, key);
+        if now.revision != expected.revision {
             return Ok(Err(now));
         }
-        let mut state = lock(&self.pairs);
         self.put(&mut state, place, key, value).map(Ok)
     }
 
@@ -188,9 +184,68 @@ impl KeyvalueStore for Keyvalue {
         delta: i128,
         range: (i128, i128),
     ) -> Result<i128, KeyvalueError> {
-        let sum = self.look(place, key).await?.plus(key, delta, range)?;
+        self.reach()?;
         let mut state = lock(&self.pairs);
+        let sum = seen(&state.0, place, key).plus(key, delta, range)?;
         self.put(&mut state, place, key, sum.to_string().as_bytes())?;
         Ok(sum)
+    }
+}
+
+fn seen(pairs: &Pairs, place: &Place, key: &str) -> Seen {
+    let found = pairs.get(&(place.bucket.clone(), key.to_owned()));
+    Seen { value: found.map(|(value, _)| value.clone()), revision: found.map(|(_, revision)| *revision) }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use std::sync::Arc;
+
+    use super::*;
+
+    const EACH: usize = 500;
+
+    fn place() -> Place {
+        Place {
+            plugin: berth_model::PluginId::fixed("tally"),
+            workspace: berth_model::WorkspaceId::fixed("test"),
+            bucket: "b".to_owned(),
+            quota: Quota::default(),
+        }
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+    async fn no_step_of_two_that_count_at_once_is_lost() {
+        let keyvalue = Arc::new(Keyvalue::default());
+        let counters: Vec<_> = (0..4)
+            .map(|number| {
+                let keyvalue = keyvalue.clone();
+                tokio::spawn(async move {
+                    let place = place();
+                    for _ in 0..EACH {
+                        if number % 2 == 0 {
+                            keyvalue.increment(&place, "n", 1, (0, i128::MAX)).await.unwrap();
+                            continue;
+                        }
+                        let mut seen = keyvalue.look(&place, "n").await.unwrap();
+                        loop {
+                            let next = seen.plus("n", 1, (0, i128::MAX)).unwrap().to_string();
+                            match keyvalue.swap(&place, "n", &seen, next.as_bytes()).await.unwrap() {
+                                Ok(()) => break,
+                                Err(now) => seen = now,
+                            }
+                        }
+                    }
+                })
+            })
+            .collect();
+        for counter in counters {
+            counter.await.unwrap();
+        }
+
+        let sum = keyvalue.look(&place(), "n").await.unwrap().value.unwrap();
+        assert_eq!(String::from_utf8(sum).unwrap(), (4 * EACH).to_string());
     }
 }

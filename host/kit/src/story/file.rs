@@ -8,6 +8,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use toml::Spanned;
 
+use super::channel::{Ask, Deliver, Event, WebhookFile};
 use super::value::{Content, Instant, SecretText, Span};
 
 #[derive(Deserialize)]
@@ -267,6 +268,8 @@ pub enum EndpointFault {
     Offline,
     /// It leaves while it works.
     GoneAfterAccept,
+    /// It takes the call and never answers.
+    TimeoutAfterAccept,
 }
 
 /// The answer of a person.
@@ -301,8 +304,12 @@ pub struct Step {
     pub webhook: Option<WebhookFile>,
     /// Something happens that the channel is told.
     pub event: Option<Event>,
+    /// The host makes the next request of a poll that the channel wished.
+    pub poll: Option<String>,
     /// The channel is to send something.
     pub deliver: Option<Deliver>,
+    /// Something besides its work.
+    pub ask: Option<Ask>,
     /// The channel is switched off, for this reason.
     pub stop: Option<String>,
 
@@ -312,6 +319,8 @@ pub struct Step {
     pub locale: Option<String>,
     /// Who calls: `user:self` when it is not said.
     pub actor: Option<String>,
+    /// The call is cancelled when so much time has gone by in it.
+    pub cancel_after: Option<Span>,
     /// What is wrong during this step.
     pub fault: Vec<CaseFault>,
 
@@ -333,63 +342,6 @@ pub struct Step {
     pub most_host_calls: Option<u64>,
     /// What the channel must have handed to Core.
     pub inbound: Option<toml::Value>,
-}
-
-/// A request to a web address of a channel.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct WebhookFile {
-    pub hook: String,
-    #[serde(default = "post")]
-    pub method: String,
-    #[serde(default)]
-    pub query: String,
-    #[serde(default)]
-    pub headers: BTreeMap<String, String>,
-    #[serde(default = "nothing")]
-    pub body: Content,
-}
-
-fn post() -> String {
-    "POST".to_owned()
-}
-
-/// Something that a channel is told: exactly one of its keys.
-#[derive(Debug, Clone, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Event {
-    /// The timer of this name is due.
-    pub timer: Option<String>,
-    /// The socket of this name is open.
-    pub socket_opened: Option<String>,
-    /// A text has come by the socket of this name.
-    pub socket_text: Option<(String, String)>,
-    /// The socket of this name has closed.
-    pub socket_closed: Option<String>,
-    /// The socket of this name has to be opened.
-    pub socket_wanted: Option<String>,
-    /// The last question of the plugin has this answer.
-    pub approved: Option<bool>,
-    /// 1 at first.
-    pub attempt: Option<u32>,
-}
-
-/// What a channel is to send.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Deliver {
-    /// The address at the provider.
-    pub to: String,
-    #[serde(default = "direct")]
-    pub kind: String,
-    /// One part for each.
-    pub texts: Vec<String>,
-    #[serde(default = "once")]
-    pub attempt: u32,
-}
-
-fn direct() -> String {
-    "direct".to_owned()
 }
 
 /// What must be there in the end.
@@ -476,7 +428,7 @@ impl Step {
         verbs.into_iter().find(|(_, is_there)| *is_there).map_or("nothing", |(verb, _)| verb)
     }
 
-    fn verbs(&self) -> [(&'static str, bool); 9] {
+    fn verbs(&self) -> [(&'static str, bool); 11] {
         [
             ("call", self.call.is_some()),
             ("advance", self.advance.is_some()),
@@ -485,7 +437,9 @@ impl Step {
             ("start", self.start.is_some()),
             ("webhook", self.webhook.is_some()),
             ("event", self.event.is_some()),
+            ("poll", self.poll.is_some()),
             ("deliver", self.deliver.is_some()),
+            ("ask", self.ask.is_some()),
             ("stop", self.stop.is_some()),
         ]
     }
@@ -497,6 +451,11 @@ impl Step {
         }
         if let Some(name) = &self.revoke {
             capability(name)?;
+        }
+        self.event.as_ref().map_or(Ok(()), Event::check)?;
+        self.ask.as_ref().map_or(Ok(()), Ask::check)?;
+        if self.call.is_none() && (self.args.is_some() || self.cancel_after.is_some()) {
+            return Err("`args` and `cancel_after` belong to `call`".to_owned());
         }
         if let Some(text) = &self.result_json {
             serde_json::from_str::<Value>(text).map_err(|error| format!("`result_json`: {error}"))?;

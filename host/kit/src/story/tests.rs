@@ -42,6 +42,18 @@ fn what_is_not_right_is_said_with_its_line() {
             "`message` belongs to `error`",
         ),
         ("[[case]]\nname = \"a\"\nclock = \"noon\"\n", ":3: `noon` is no time"),
+        (
+            "[[case]]\nname = \"a\"\n[[case.step]]\nevent = { attempt = 2 }\n",
+            ":3: an `event` has exactly one of timer",
+        ),
+        (
+            "[[case]]\nname = \"a\"\n[[case.step]]\nask = { health = true, typing = \"ada\" }\n",
+            ":3: `ask` has exactly one of describe",
+        ),
+        (
+            "[[case]]\nname = \"a\"\n[[case.step]]\nadvance = \"1s\"\ncancel_after = \"1s\"\n",
+            ":3: `args` and `cancel_after` belong to `call`",
+        ),
     ] {
         let refused = parse(text).unwrap_err();
         assert!(refused.starts_with("tests/a.toml") && refused.contains(said), "{refused}\nnot: {said}");

@@ -31,6 +31,7 @@ async fn a_network_fails_in_each_way_that_a_host_knows() {
         http("no-http", "", "error = \"http\"\nlogs = [\"HTTP_PROTOCOL\"]"),
         http("partial-body", "", "error = \"http\"\nlogs = [\"HTTP_PROTOCOL\"]"),
         http("timeout-after-accept", "", "error = \"timeout\"\nlogs = [\"HTTP_TIMEOUT\"]"),
+        http("stall", "", "error = \"timeout\"\nlogs = [\"HTTP_DEADLINE\"]"),
         http("revoked", "", "error = \"denied\"\nlogs = [\"HTTP_REVOKED\"]"),
         http("429-burst", "refusals = 1", "contains = { status = 429 }"),
         http("clock-jump", "jump = \"1h\"", "contains = { status = 200, body = \"one two three\" }"),
@@ -47,6 +48,54 @@ async fn a_time_out_takes_virtual_time_alone() {
         http("timeout-after-accept", "", "error = \"timeout\"") + "[case.expect]\nelapsed = \"20s\"\n";
 
     all_passed(&tell("http", &story).await);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_body_that_stops_in_the_middle_ends_at_the_time_between_pieces_or_with_its_call() {
+    let story = |call: &str, elapsed: &str, log: &str, more: &str| {
+        format!(
+            r#"
+[[case]]
+name = "{call}"
+expect = {{ elapsed = "{elapsed}" }}
+{more}
+[[case.http]]
+url = "https://api.example/a"
+answer_chunks = ["one", "two", "three", "four"]
+fault = "stall"
+[[case.step]]
+call = "{call}"
+args = {{ url = "https://api.example/a" }}
+error = "timeout"
+logs = ["{log}"]
+"#
+        )
+    };
+    let robots = "[[case.http]]\nurl = \"https://api.example/robots.txt\"\nstatus = 404";
+
+    // A call of `http_read` has 30 s in all, one of `web_read` has more than the time between two pieces.
+    all_passed(&tell("http", &story("http_read", "29900ms", "HTTP_DEADLINE", "")).await);
+    all_passed(&tell("web", &story("web_read", "30s", "HTTP_TIMEOUT", robots)).await);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_person_who_says_no_or_is_not_there_is_a_denial_with_what_was_said() {
+    let case = |name: &str, answer: &str, more: &str| {
+        format!(
+            "[[case]]\nname = \"{name}\"\n[[case.grant]]\ncapability = \"process\"\nscope = {{ programs = [\"date\"] }}\n\
+             mode = \"ask\"\n[[case.approval]]\ncapability = \"process\"\nanswer = \"{answer}\"\nreason = \"not today\"\n{more}\n"
+        )
+    };
+    let step = "[[case.step]]\ncall = \"shell_run\"\nargs = { program = \"date\" }\n";
+    let runs = "[[case.process]]\nprogram = \"date\"\nstdout = \"noon\"\n";
+    let stories = [
+        case("no", "no", step) + "error = \"PERMISSION_DENIED\"\nmessage = \"not today\"\n",
+        case("nobody", "nobody", step) + "error = \"PERMISSION_DENIED\"\n",
+        case("not yet", "open", step) + "error = \"APPROVAL_PENDING\"\n",
+        case("yes", "yes", &format!("{runs}{step}")) + "contains = { stdout = \"noon\" }\n",
+    ];
+
+    all_passed(&tell("shell", &stories.concat()).await);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -73,6 +122,33 @@ args = { path = "b.txt", content = "1234" }
 call = "files_write"
 args = { path = "c.txt", content = "5" }
 error = "disk_full"
+[[case]]
+name = "a disk that is full in the middle of a file"
+disk_bytes = 4
+[case.files."/"]
+"a.txt" = "one"
+[[case.step]]
+call = "files_write"
+args = { path = "b.txt", content = "12345" }
+error = "disk_full"
+[[case.step]]
+call = "files_write"
+args = { path = "a.txt", content = "12345", mode = "append" }
+error = "disk_full"
+[[case.step]]
+call = "files_edit"
+args = { path = "a.txt", old = "one", new = "one two three" }
+error = "disk_full"
+[[case]]
+name = "a folder that is full in the middle of a file"
+[[case.grant]]
+capability = "files"
+scope = { guest = "/", access = "rw" }
+limit = { total_bytes = 4 }
+[[case.step]]
+call = "files_write"
+args = { path = "b.txt", content = "12345" }
+error = "quota"
 "#;
     all_passed(&tell("files", story).await);
 

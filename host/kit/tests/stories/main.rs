@@ -6,6 +6,7 @@ mod cassettes;
 mod channels;
 mod errors;
 mod faults;
+mod imports;
 mod page;
 mod reports;
 mod support;

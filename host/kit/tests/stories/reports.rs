@@ -1,6 +1,6 @@
 //! What is not as a story says is reported so that its author knows what to do.
 
-use berth_kit::{Options, test};
+use berth_kit::{Detail, Options, test};
 
 use crate::support::{all_passed, built, tell};
 
@@ -32,7 +32,7 @@ result = { value = "0.4", exact = true }
     let told = told("calc", story).await;
 
     has(&told, &["FAILED two thirds", "tests/story.toml:4, step 1: the answer differs at /value"]);
-    has(&told, &["expected  \"0.4\"", "got       \"0.3\"", "step 1 call calc_evaluate:"]);
+    has(&told, &["expected  \"0.4\"", "got       \"0.3\"", "step 1 call calc_evaluate\n    answer: {"]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -256,4 +256,34 @@ async fn a_folder_without_stories_and_one_that_is_not_built_say_what_to_do() {
     let report = test(folder.path(), &Options::default(), |case| heard.push(case.clone())).await.unwrap();
     all_passed(&report.cases);
     assert_eq!((heard.len(), report.passed, report.is_good()), (1, 1, true));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_steps_of_a_case_show_what_came_what_was_denied_and_what_was_used() {
+    let story = r#"
+[[case]]
+name = "kept and not kept"
+[[case.step]]
+call = "notes_add"
+args = { text = "Bread" }
+[[case.step]]
+revoke = "keyvalue"
+[[case.step]]
+call = "notes_add"
+args = { text = "Milk" }
+error = "denied"
+"#;
+    let report = tell("notes", story).await.remove(0);
+
+    assert!(report.passed, "{}", report.text());
+    assert_eq!(report.text().lines().count(), 1);
+    let told = report.text_with(Detail::Steps);
+    has(&told, &["step 1 call notes_add\n    answer: {\"id\":\"1\"", "host calls, ", "KiB of memory"]);
+    has(&told, &["step 2 revoke\n", "step 3 call notes_add\n    failed: denied: "]);
+    has(&told, &["berth plugin grant notes keyvalue", "    denied: keyvalue {"]);
+    let json = serde_json::to_value(&report).unwrap();
+    assert_eq!(
+        (&json["steps"][0]["answer"]["text"], &json["steps"][2]["error"]),
+        (&"Bread".into(), &"denied".into())
+    );
 }

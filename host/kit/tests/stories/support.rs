@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use berth_kit::{CaseReport, Recording, Story, Subject, run};
+use berth_kit::{CaseReport, Options, Recording, Report, Story, Subject, run, test};
 
 /// The root of the repository.
 pub fn root() -> PathBuf {
@@ -62,4 +62,15 @@ pub fn all_passed(reports: &[CaseReport]) {
     for report in reports {
         assert!(report.passed, "{}", report.text());
     }
+}
+
+/// A test guest as a plugin with this manifest, which names the component `guest.wasm`, told these stories.
+pub async fn guest(name: &str, manifest: &str, stories: &str) -> Report {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
+    std::fs::create_dir_all(folder.path().join("tests")).unwrap();
+    write("plugin.toml", manifest);
+    write("tests/guest.toml", stories);
+    std::fs::copy(fixture(name), folder.path().join("guest.wasm")).unwrap();
+    test(folder.path(), &Options::default(), |_| {}).await.unwrap()
 }

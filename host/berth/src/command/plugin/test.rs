@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use berth_kit::{CaseReport, Options as Suite, Recording};
+use berth_kit::{CaseReport, Detail, Options as Suite, Recording};
 use clap::Args;
 
 use crate::cli::Global;
@@ -14,7 +14,7 @@ use crate::terminal::{Terminal, Tone};
 const EXAMPLES: &str = "\
 Examples:
   berth plugin test
-  berth plugin test ./tally --filter 'a file'
+  berth plugin test ./tally --filter 'a file' --steps
   berth plugin test ./forge --record
 
 Stories are the files tests/*.toml of the folder; docs/plugin-testing.md has every key. No host is needed, and no network: \
@@ -32,6 +32,9 @@ pub struct Options {
     /// The folder with tests/, where it is not that of the built plugin.
     #[arg(long, value_name = "DIR")]
     stories: Option<PathBuf>,
+    /// Show the steps of every case: what each was answered, has used and logged.
+    #[arg(long)]
+    steps: bool,
     /// Ask real servers in the cases that say `record = true`, and keep what they answer.
     #[arg(long)]
     record: bool,
@@ -49,7 +52,7 @@ pub async fn run(global: &Global, options: &Options) -> Result<(), Failure> {
     };
     let report = berth_kit::test(&options.folder, &suite, |case| {
         if !global.json {
-            tell(case);
+            tell(case, if options.steps { Detail::Steps } else { Detail::Failures });
         }
     });
     let report = report.await?;
@@ -65,8 +68,8 @@ pub async fn run(global: &Global, options: &Options) -> Result<(), Failure> {
     if report.is_good() { Ok(()) } else { Err(Failure::Silent) }
 }
 
-fn tell(case: &CaseReport) {
-    let text = output::plain(&case.text());
+fn tell(case: &CaseReport, detail: Detail) {
+    let text = output::plain(&case.text_with(detail));
     let (word, rest) = text.split_at(text.find(' ').unwrap_or(text.len()));
     let tone = if case.passed { Tone::Good } else { Tone::Bad };
     output::line(&format!("{}{rest}", Terminal::out().paint(tone, word)));

@@ -17,7 +17,8 @@ pub struct Consent {
     /// Yes to all that it asks for beyond the version in place, without a question.
     #[arg(long, visible_alias = "accept")]
     pub yes: bool,
-    /// Only if its digest is this one, as `berth plugin verify` or `show` prints it; another is refused and changes nothing.
+    /// Only if the package has this digest, as `berth plugin verify`, or `show` of one that waits, prints it; another is
+    /// refused and changes nothing.
     #[arg(long, value_name = "SHA256", value_parser = digest)]
     pub digest: Option<String>,
 }

@@ -12,6 +12,9 @@ pub const PACKAGES: [&str; 4] = ["clang", "lld", "wasi-libc", "libclang-rt-dev-w
 /// The newest that is looked for beside a plain `clang`.
 const NEWEST: u32 = 24;
 const OLDEST: u32 = 14;
+/// What Debian calls the library for WASI preview 1, as did older SDKs.
+const TARGET: &str = "wasm32-wasi";
+const TARGET_TODAY: &str = "wasm32-wasip1";
 /// As for plugins in Rust: a small one keeps the memory of a fresh instance small.
 const STACK_BYTES: u32 = 64 * 1024;
 
@@ -82,16 +85,17 @@ impl Compiler {
     /// The one of the WASI SDK in `WASI_SDK_PATH`, else `clang`, else the newest that has a number in its name.
     fn find(workshop: &Workshop<'_>) -> Result<Self, BuildError> {
         if let Some(sdk) = std::env::var_os("WASI_SDK_PATH").filter(|sdk| !sdk.is_empty()) {
-            let sdk = PathBuf::from(sdk);
-            return Ok(Self::new(sdk.join("bin/clang"), &sdk.join("share/wasi-sysroot")));
+            return Self::of_sdk(Path::new(&sdk));
         }
         if let Some(compiler) = Self::installed() {
             return Ok(compiler);
         }
         let why = "a plugin in C needs clang, its linker and a C library for WASI";
         if !cfg!(target_os = "linux") {
-            let fix = "install the WASI SDK and name its folder in WASI_SDK_PATH";
-            return Err(BuildError::missing(why, fix));
+            return Err(BuildError::missing(
+                why,
+                "install the WASI SDK and name its folder in WASI_SDK_PATH",
+            ));
         }
         workshop.need(why, &PACKAGES)?;
         Self::installed().ok_or_else(|| {
@@ -102,15 +106,37 @@ impl Compiler {
         })
     }
 
+    /// The compiler of a WASI SDK. One that is named and not there is said, and nothing else is taken in its place.
+    fn of_sdk(sdk: &Path) -> Result<Self, BuildError> {
+        let (program, sysroot) = (sdk.join("bin/clang"), sdk.join("share/wasi-sysroot"));
+        let missing = |what: String| {
+            let fix = "name the folder of a WASI SDK in it, which has bin/clang and share/wasi-sysroot, or unset it";
+            BuildError::missing(format!("WASI_SDK_PATH is {}, and {what}", sdk.display()), fix)
+        };
+        if !program.with_extension(std::env::consts::EXE_EXTENSION).is_file() {
+            return Err(missing(format!("{} is not there", program.display())));
+        }
+        // The newer name first: an SDK of today has the older one only as a link, if at all.
+        let target = [TARGET_TODAY, TARGET].into_iter().find(|name| sysroot.join("lib").join(name).is_dir());
+        let Some(target) = target else {
+            return Err(missing(format!("{} has no library for WASI", sysroot.display())));
+        };
+        let compiler = Self::new(program, &sysroot, target);
+        match compiler.is_whole() {
+            true => Ok(compiler),
+            false => Err(missing("its compiler finds no linker or no library".to_owned())),
+        }
+    }
+
     fn installed() -> Option<Self> {
         let numbered = (OLDEST..=NEWEST).rev().map(|number| format!("clang-{number}"));
         let names = std::iter::once("clang".to_owned()).chain(numbered);
-        names.map(|name| Self::new(name, Path::new("/usr"))).find(Self::is_whole)
+        names.map(|name| Self::new(name, Path::new("/usr"), TARGET)).find(Self::is_whole)
     }
 
-    fn new(program: impl Into<PathBuf>, sysroot: &Path) -> Self {
+    fn new(program: impl Into<PathBuf>, sysroot: &Path, target: &str) -> Self {
         let sysroot = format!("--sysroot={}", sysroot.display());
-        Self { program: program.into(), arguments: vec!["--target=wasm32-wasi".to_owned(), sysroot] }
+        Self { program: program.into(), arguments: vec![format!("--target={target}"), sysroot] }
     }
 
     fn command(&self) -> Command {
@@ -158,6 +184,30 @@ mod tests {
         assert!(header.contains("exports_my_a_words_count"), "{header}");
         let names: Vec<_> = linked.iter().map(|path| path.file_name().unwrap().to_str().unwrap()).collect();
         assert_eq!(names, ["plugin.c", "plugin_component_type.o"]);
+    }
+
+    #[test]
+    fn an_sdk_that_is_named_and_not_whole_is_said_with_what_is_missing() {
+        let sdk = tempfile::tempdir().unwrap();
+        let said = || match Compiler::of_sdk(sdk.path()) {
+            Err(error) => (error.code(), error.to_string()),
+            Ok(_) => panic!("it is not whole"),
+        };
+
+        let (code, no_compiler) = said();
+        let program = sdk.path().join("bin/clang").with_extension(std::env::consts::EXE_EXTENSION);
+        files::write(&program, b"no program").unwrap();
+        let (_, no_library) = said();
+        files::write(&sdk.path().join("share/wasi-sysroot/lib/wasm32-wasip1/libc.a"), b"").unwrap();
+        let (_, broken) = said();
+
+        assert_eq!(code, "BUILD_TOOL_MISSING");
+        assert!(
+            no_compiler.contains("WASI_SDK_PATH is ") && no_compiler.contains("clang is not there"),
+            "{no_compiler}"
+        );
+        assert!(no_library.contains("wasi-sysroot has no library for WASI"), "{no_library}");
+        assert!(broken.contains("finds no linker or no library") && broken.contains("unset it"), "{broken}");
     }
 
     #[test]

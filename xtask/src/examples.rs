@@ -10,12 +10,15 @@ use berth_build::{Language, Project, javascript, python};
 use crate::{debian, files, step};
 
 /// Changes when the same sources would be built in another way.
-const WAY: &str = "1";
+const WAY: &str = "2";
+/// What installs packages of Python where there is no pip; the tests build a plugin with it.
+const UV: &str = "uv==0.13.9";
 
 /// Builds and tests those that have changed, and returns the folder that holds them all.
 ///
 /// The tool chains that this installs are what the tests build new plugins with.
 pub fn all() -> anyhow::Result<PathBuf> {
+    uv()?;
     let from = crate::root().join("examples/plugins");
     let to = crate::target().join("examples");
     let mut names = Vec::new();
@@ -46,12 +49,44 @@ pub fn all() -> anyhow::Result<PathBuf> {
 fn build(folder: &Path, name: &str) -> anyhow::Result<()> {
     let language = Language::of(folder)?;
     step::say(&format!("examples: building {name}, in {}", language.name()));
-    let project = Project { folder: folder.to_owned(), language, world: None, source: None, http: false };
+    let manifest = std::fs::read_to_string(folder.join("plugin.toml"))?;
+    let http = asks_for(&manifest, "http")?;
+    let project = Project { folder: folder.to_owned(), language, world: None, source: None, http };
     let component = project.build(&crate::workshop(None))?;
     files::write(&folder.join(format!("{name}.wasm")), &component)?;
     test(folder, language)?;
     step::say(&format!("examples: {name} has {} bytes", component.len()));
     Ok(())
+}
+
+/// Whether a manifest asks for a capability.
+fn asks_for(manifest: &str, capability: &str) -> anyhow::Result<bool> {
+    let manifest: toml::Table = manifest.parse().context("plugin.toml")?;
+    let requests = manifest.get("capability").and_then(toml::Value::as_array);
+    let name = |request: &toml::Value| request.get("name").and_then(toml::Value::as_str) == Some(capability);
+    Ok(requests.is_some_and(|requests| requests.iter().any(name)))
+}
+
+/// Installs uv beside the tool chains, unless it is there.
+fn uv() -> anyhow::Result<()> {
+    let folder = crate::tools().join("uv");
+    let stamp = folder.join("installed");
+    if std::fs::read_to_string(&stamp).is_ok_and(|text| text == UV) {
+        return Ok(());
+    }
+    let mut pip = Command::new("python3");
+    pip.args([
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "--no-input",
+        "--disable-pip-version-check",
+        "--upgrade",
+        "--target",
+    ]);
+    step::quietly("pip install", pip.arg(&folder).arg(UV))?;
+    Ok(files::write(&stamp, UV.as_bytes())?)
 }
 
 /// The tests that the language has for itself, as the readme of a new plugin names them.

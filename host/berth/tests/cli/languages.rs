@@ -1,10 +1,11 @@
 //! Plugins in each language, from nothing to a called tool, with the commands that an author types.
 
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use serde_json::{Value, json};
 
-use crate::support::{Host, Options, Output, example, run, tools};
+use crate::support::{Host, Options, Output, example, run, tool, tools};
 
 /// Somebody who writes a plugin, in an empty folder of his own.
 pub struct Author {
@@ -21,7 +22,7 @@ impl Author {
     }
 
     /// A command of his, with the tool chains of this machine.
-    pub fn command(&self, arguments: &[&str]) -> std::process::Command {
+    pub fn command(&self, arguments: &[&str]) -> Command {
         let mut command = self.host.command(arguments);
         tools(&mut command);
         command.current_dir(&self.folder);
@@ -150,6 +151,123 @@ fn a_missing_tool_chain_is_one_line_that_names_the_fix() {
         assert_eq!(error["error"]["code"], "BUILD_TOOL_MISSING", "{refused}");
         let message = error["error"]["message"].as_str().unwrap();
         assert!(message.contains(fix) && message.lines().count() == 1, "{message}");
+    }
+}
+
+/// A program that is another one by another name, or does something else first.
+fn script(path: &Path, text: &str) {
+    use std::os::unix::fs::PermissionsExt as _;
+    std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+    std::fs::write(path, format!("#!/bin/sh\n{text}\n")).unwrap();
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755)).unwrap();
+}
+
+#[test]
+fn a_plugin_in_c_is_built_by_the_sdk_that_is_named_and_by_no_other() {
+    let author = Author::new();
+    author.begin("hello", "c");
+    // The parts of Debian, laid out as the WASI SDK lays out its own.
+    let sdk = author.folder.join("sdk");
+    script(&sdk.join("bin/clang"), "exec clang \"$@\"");
+    for place in ["lib", "include"] {
+        let to = sdk.join("share/wasi-sysroot").join(place);
+        std::fs::create_dir_all(&to).unwrap();
+        std::os::unix::fs::symlink(Path::new("/usr").join(place).join("wasm32-wasi"), to.join("wasm32-wasi"))
+            .unwrap();
+    }
+
+    let build = |sdk: &Path| run(author.command(&["plugin", "build", "hello"]).env("WASI_SDK_PATH", sdk));
+    let built = build(&sdk);
+    let absent = build(&author.folder.join("no-sdk")).failed(1);
+
+    assert!(built.err.contains(&format!("with {}", sdk.join("bin/clang").display())), "{}", built.err);
+    assert!(built.ok().contains("built hello 0.1.0"));
+    assert!(absent.contains("WASI_SDK_PATH is ") && absent.contains("is not there"), "{absent}");
+}
+
+#[test]
+fn packages_of_a_plugin_in_python_come_by_pip_and_by_uv_where_there_is_no_pip() {
+    let author = Author::new();
+    author.begin("hello", "python");
+    let folder = author.folder.join("hello");
+    let python = Python::of(&author);
+    // Packages of our own, so that nothing is fetched.
+    python.wheels("[('lilt', 'lilt.py'), ('fast', 'fast/_core.so')]");
+    let words = std::fs::read_to_string(folder.join("words.py")).unwrap();
+    std::fs::write(folder.join("words.py"), format!("import lilt\n{words}")).unwrap();
+    let wanted = folder.join("requirements.txt");
+
+    std::fs::write(&wanted, "lilt\n").unwrap();
+    let by_pip = python.build("hello", By::Pip);
+    std::fs::write(&wanted, "# again\nlilt\n").unwrap();
+    let by_uv = python.build("hello", By::Uv);
+    std::fs::write(&wanted, "lilt\nfast\n").unwrap();
+    let compiled = [By::Pip, By::Uv].map(|by| python.build("hello", by).failed(1));
+
+    assert!(by_pip.ok().contains("built hello 0.1.0"));
+    assert!(by_uv.ok().contains("built hello 0.1.0"));
+    for said in compiled {
+        assert!(said.contains("fast/_core.so, which is not Python alone"), "{said}");
+    }
+}
+
+/// Whose packages a build takes.
+#[derive(Clone, Copy)]
+enum By {
+    Pip,
+    Uv,
+}
+
+/// The Python of this machine, as it is and without pip.
+struct Python<'a> {
+    author: &'a Author,
+    folder: PathBuf,
+}
+
+impl<'a> Python<'a> {
+    fn of(author: &'a Author) -> Self {
+        let folder = author.folder.join("python");
+        let asked =
+            Command::new("python3").args(["-c", "import sys; print(sys.executable)"]).output().unwrap();
+        let program = String::from_utf8(asked.stdout).unwrap();
+        let refusing = format!("case \"$*\" in \"-m pip\"*) exit 1;; esac\nexec {} \"$@\"", program.trim());
+        script(&folder.join("bin/python3"), &refusing);
+        std::os::unix::fs::symlink(tool("uv/bin/uv"), folder.join("bin/uv")).unwrap();
+        std::fs::create_dir(folder.join("wheels")).unwrap();
+        Self { author, folder }
+    }
+
+    /// Makes packages, each with one file.
+    fn wheels(&self, list: &str) {
+        let text = format!(
+            r#"
+import sys, zipfile
+for name, module in {list}:
+    info = f"{{name}}-1.0.dist-info/"
+    with zipfile.ZipFile(f"{{sys.argv[1]}}/{{name}}-1.0-py3-none-any.whl", "w") as wheel:
+        wheel.writestr(module, "WORD = 'Salut'\n")
+        wheel.writestr(info + "METADATA", f"Metadata-Version: 2.1\nName: {{name}}\nVersion: 1.0\n")
+        wheel.writestr(info + "WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+        wheel.writestr(info + "RECORD", f"{{module}},,\n{{info}}METADATA,,\n{{info}}WHEEL,,\n{{info}}RECORD,,\n")
+"#
+        );
+        run(Command::new("python3").args(["-c", &text]).arg(self.folder.join("wheels"))).ok();
+    }
+
+    fn build(&self, plugin: &str, by: By) -> Output {
+        let mut command = self.author.command(&["plugin", "build", plugin]);
+        let wheels = self.folder.join("wheels");
+        command.env("PIP_NO_INDEX", "1").env("PIP_FIND_LINKS", &wheels);
+        command
+            .env("UV_OFFLINE", "1")
+            .env("UV_FIND_LINKS", &wheels)
+            .env("UV_CACHE_DIR", self.folder.join("cache"));
+        if let By::Uv = by {
+            let path = std::env::var_os("PATH").unwrap();
+            let path = std::iter::once(self.folder.join("bin")).chain(std::env::split_paths(&path));
+            command.env("PATH", std::env::join_paths(path).unwrap());
+        }
+        run(&mut command)
     }
 }
 

@@ -20,6 +20,7 @@ mod plugins;
 mod registry;
 mod runs;
 mod secrets;
+mod services;
 mod strangers;
 mod talk;
 mod terminal;

@@ -324,6 +324,11 @@ pub fn example(name: &str) -> PathBuf {
     existing(built("BERTH_EXAMPLES", "examples").join(name))
 }
 
+/// A program that `cargo xtask test` has installed.
+pub fn tool(name: &str) -> PathBuf {
+    existing(built("BERTH_CACHE", "tools").join(name))
+}
+
 /// Gives a command the tool chains of this machine, and what `cargo xtask test` has installed for other languages.
 pub fn tools(command: &mut Command) {
     let names =
@@ -349,6 +354,10 @@ fn built(variable: &str, folder: &str) -> PathBuf {
 
 #[track_caller]
 fn existing(path: PathBuf) -> PathBuf {
-    assert!(path.exists(), "{} is missing: run `cargo xtask guests`", path.display());
+    assert!(
+        path.exists(),
+        "{} is missing: run `cargo xtask guests` and `cargo xtask examples`",
+        path.display()
+    );
     path
 }

@@ -119,10 +119,7 @@ fn check_imports(
                 };
                 match classify(&name) {
                     ImportKind::Base => "base",
-                    ImportKind::Wall => {
-                        report.warnings.push(format!("it imports `{name}`: every call of it is refused"));
-                        "wall"
-                    }
+                    ImportKind::Wall => "wall",
                     _ if types_only => "types",
                     ImportKind::Needs(capability) => {
                         check_capability(capability, &name, manifest)?;
@@ -137,7 +134,18 @@ fn check_imports(
         };
         report.imports.push(Import { name, kind });
     }
+    report.warnings.extend(walled(&report.imports));
     Ok(())
+}
+
+/// One line for all the sockets of a runtime, which are several interfaces.
+fn walled(imports: &[Import]) -> Option<String> {
+    let walled = imports.iter().filter(|import| import.kind == "wall");
+    let mut names: Vec<&str> =
+        walled.filter_map(|import| import.name.rsplit('/').next()?.split('@').next()).collect();
+    names.sort_unstable();
+    let names = names.join(", ");
+    (!names.is_empty()).then(|| format!("it imports wasi:sockets ({names}): every call of them is refused"))
 }
 
 fn check_capability(capability: Capability, import: &str, manifest: &Manifest) -> Result<(), InstallError> {

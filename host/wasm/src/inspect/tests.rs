@@ -176,12 +176,14 @@ fn a_capability_must_be_asked_for_and_a_wish_must_be_used() {
 
 #[test]
 fn sockets_install_behind_a_wall_and_the_report_says_so() {
-    let text = component(r#"(import "wasi:sockets/tcp@0.2.0" (instance (export "nothing" (func))))"#);
+    let import =
+        |name: &str| format!(r#"(import "wasi:sockets/{name}@0.2.0" (instance (export "nothing" (func))))"#);
 
-    let report = inspect_text(&text, "").unwrap();
+    let report = inspect_text(&component(&format!("{}{}", import("udp"), import("tcp"))), "").unwrap();
 
-    assert_eq!(report.imports[0].kind, "wall");
-    assert!(report.warnings.iter().any(|warning| warning.contains("wasi:sockets/tcp")));
+    assert!(report.imports.iter().all(|import| import.kind == "wall"));
+    let said: Vec<_> = report.warnings.iter().filter(|warning| warning.contains("sockets")).collect();
+    assert_eq!(said, ["it imports wasi:sockets (tcp, udp): every call of them is refused"]);
 }
 
 #[test]

@@ -9,7 +9,7 @@ use berth_model::{ActorId, WorkspaceId};
 use berth_wasm::call::ready::{InstancePolicy, Mode};
 use berth_wasm::capability::grants::{Fixed, GrantView};
 use berth_wasm::manifest::Instances;
-use berth_wasm::{CallError, EngineConfig, LoadedPlugin, PluginEngine, ToolInvocation};
+use berth_wasm::{CallError, EngineConfig, LoadedPlugin, Manifest, PluginEngine, ToolInvocation};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use support::*;
@@ -80,6 +80,29 @@ async fn instances_are_made_ahead_only_where_plugin_and_operator_want_it() {
     assert_eq!(both.mode(Instances::Pool), Mode::Pool);
     assert_eq!(InstancePolicy::default().mode(Instances::Pool), Mode::Prewarm, "the operator wants no pool");
     assert_eq!(both.mode(Instances::Fresh), Mode::Fresh);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn instances_of_javascript_and_python_are_made_ahead_as_all_others() {
+    let engine = engine_with(InstancePolicy::default());
+    for (name, tool, arguments) in [
+        ("regex", "split", json!({ "pattern": ",", "text": "a,b" })),
+        ("tables", "rows", json!({ "csv": "n\n1\n2\n", "column": "n", "limit": 1 })),
+    ] {
+        let folder = support::host::example_folder(name);
+        let manifest = std::fs::read_to_string(folder.join("plugin.toml")).unwrap();
+        let component = std::fs::read(folder.join(format!("{name}.wasm"))).unwrap();
+        let plugin = load_bytes(&engine, component, Manifest::parse(&manifest).unwrap()).await;
+        let tool = plugin.tools().iter().find(|spec| spec.key().ends_with(tool)).unwrap().key();
+
+        let first = call(&plugin, &tool, arguments.clone()).await.unwrap().content;
+        // They would not be kept if the runtime asked the host for anything while they are made.
+        until_ready(&plugin, 2).await;
+        let ahead = call(&plugin, &tool, arguments).await.unwrap().content;
+
+        assert_eq!(ahead, first, "{name}");
+        until_ready(&plugin, 2).await;
+    }
 }
 
 #[tokio::test]

@@ -375,6 +375,13 @@ pub fn plugin_folder(name: &str) -> PathBuf {
     path
 }
 
+/// The folder of an example plugin as `cargo xtask examples` built it.
+pub fn example_folder(name: &str) -> PathBuf {
+    let folder = built("BERTH_EXAMPLES", "examples").join(name);
+    assert!(folder.exists(), "{} is missing: run `cargo xtask examples`", folder.display());
+    folder
+}
+
 /// The file of a built test guest.
 pub fn fixture_file(name: &str) -> PathBuf {
     let path = built("BERTH_FIXTURES", "fixtures").join(format!("{name}.wasm"));

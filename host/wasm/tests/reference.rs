@@ -55,7 +55,9 @@ async fn the_scopes_of_the_reference_are_those_that_a_grant_takes() {
 fn page() -> String {
     let mut page = String::from(
         "# Reference for authors of plugins\n\nMade from the code by `cargo xtask reference`; do not edit it by hand. \
-         The [guide](plugin-guide.md) explains, this page lists.\n\n",
+         The [guide](plugin-guide.md) explains, this page lists: \
+         the [interfaces](#interfaces-of-berthplugin010) of the host, the [keys](#keys-of-plugintoml) of a manifest, the \
+         [capabilities](#capabilities) with their scopes, the [limits](#limits-of-a-call), the [codes](#codes-of-errors).\n\n",
     );
     interfaces(&mut page);
     manifest(&mut page);

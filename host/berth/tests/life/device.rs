@@ -6,7 +6,7 @@ use std::process::Command;
 use crate::support::{Host, Options, Process, berth};
 
 /// `berth-pi` of the same build.
-fn board(host: &Host, more: &[&str]) -> Command {
+pub fn board(host: &Host, more: &[&str]) -> Command {
     let program = PathBuf::from(env!("CARGO_BIN_EXE_berth")).with_file_name("berth-pi");
     assert!(program.exists(), "{} is missing: build the whole workspace", program.display());
     let mut command = Command::new(program);

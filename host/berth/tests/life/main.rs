@@ -10,6 +10,7 @@ mod channel;
 mod compile;
 mod crash;
 mod databases;
+mod defaults;
 mod device;
 mod disk_full;
 mod hostile;

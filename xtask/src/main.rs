@@ -3,6 +3,7 @@
 mod aimock;
 mod bench;
 mod conformance;
+mod costs;
 mod debian;
 mod errors;
 mod examples;
@@ -42,6 +43,8 @@ enum Task {
     Errors,
     /// Measures, beside programs of the same kind.
     Bench(bench::Options),
+    /// Measures what a plugin in each language costs.
+    Costs(costs::Options),
     /// Writes docs/conformance.md from the tables in docs/conformance/.
     Conformance,
     /// Writes docs/plugin-reference.md from the code.
@@ -61,6 +64,7 @@ fn main() -> ExitCode {
         Task::Errors => errors::run(),
         Task::Examples => examples::all().map(drop),
         Task::Bench(options) => bench::run(&options),
+        Task::Costs(options) => costs::run(&options),
         Task::Conformance => conformance::run(),
         Task::Reference => reference::run(),
         Task::Fuzz(options) => fuzz::run(&options),

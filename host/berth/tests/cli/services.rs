@@ -8,7 +8,8 @@ use serde_json::json;
 
 use crate::support::{Host, Options, example};
 
-const SECRET: &str = "only-the-service-knows-this";
+/// Letters alone, which are the same in every place.
+const SECRET: &str = "OnlyTheServiceKnowsThis";
 
 /// A service on loopback that answers every request with the same JSON, and keeps what it was sent.
 struct Service {
@@ -92,7 +93,7 @@ fn a_plugin_in_javascript_asks_a_service_with_a_token_that_it_never_has() {
     host.cli(&["plugin", "install", example("issues").to_str().unwrap()]).ok();
     let call = ["plugin", "call", "issues_open", r#"{"repository": "acme/lamp", "limit": 1}"#, "--json"];
 
-    let denied = host.cli(&call).failed(1);
+    let denied = host.cli(&call[..4]).failed(1);
     let logs = host.cli(&["plugin", "logs", "issues"]).ok();
     keep_secret(&host, "issues", "forge_token");
     let audience = json!([forge.origin]);
@@ -152,7 +153,7 @@ fn a_plugin_in_python_asks_a_service_with_a_key_that_it_never_has() {
     for given in grants.as_array().unwrap().iter().filter(|given| given["capability"] == "http") {
         host.cli(&["plugin", "revoke", given["grant_id"].as_str().unwrap()]).ok();
     }
-    let denied = host.cli(&call).failed(1);
+    let denied = host.cli(&call[..4]).failed(1);
 
     let report =
         json!({ "place": "Basel, CH", "sky": "fog", "temperature": 4.0, "feels_like": 4.0, "wind": 0.0 });

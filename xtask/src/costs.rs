@@ -194,12 +194,15 @@ fn size(bytes: u64) -> String {
     }
 }
 
+/// What stands below a plugin in one row.
+type Cell = fn(&Cost) -> String;
+
 fn table(costs: &[(&str, Cost)]) -> String {
     let mut table = String::from("| |");
     table.extend(costs.iter().map(|(title, _)| format!(" {title} |")));
     table.push_str("\n|---|");
     table.push_str(&"---|".repeat(costs.len()));
-    let rows: [(&str, fn(&Cost) -> String); 6] = [
+    let rows: [(&str, Cell); 6] = [
         ("component", |cost| size(cost.bytes)),
         ("install, which compiles it", |cost| seconds(cost.install_ms)),
         ("first call", |cost| ms(cost.first)),

@@ -20,6 +20,7 @@ pub mod rust;
 pub mod toolchain;
 mod wit;
 
+use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 
 pub use component::encode;
@@ -53,6 +54,24 @@ pub struct Workshop<'a> {
 impl Workshop<'_> {
     fn say(&self, line: &str) {
         (self.say)(line);
+    }
+
+    /// Holds `folder`, of a tool chain in the cache, against other builds until the file is dropped. Waits for them.
+    fn hold(&self, folder: &Path) -> Result<File, BuildError> {
+        let path = folder.join("lock");
+        let failed = || BuildError::io(format!("{} cannot be locked", path.display()));
+        std::fs::create_dir_all(folder)
+            .map_err(BuildError::io(format!("{} cannot be made", folder.display())))?;
+        let file = File::options().create(true).append(true).open(&path).map_err(failed())?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                self.say(&format!("waiting for another build that installs into {}", folder.display()));
+                file.lock().map_err(failed())?;
+            }
+            Err(TryLockError::Error(error)) => return Err(failed()(error)),
+        }
+        Ok(file)
     }
 
     /// Sees to it that Debian packages are there. `why` begins the refusal, such as `a plugin in C needs clang`.
@@ -121,4 +140,39 @@ pub fn user_cache() -> Option<PathBuf> {
 /// The text of a path for an argument or a file that others read.
 fn utf8(path: &Path) -> Result<&str, BuildError> {
     path.to_str().ok_or_else(|| BuildError::project(path, "its name is no UTF-8"))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use std::sync::mpsc;
+
+    use super::*;
+
+    fn workshop<'a>(cache: &Path, say: &'a dyn Fn(&str)) -> Workshop<'a> {
+        Workshop { cache: cache.to_owned(), packages: Packages::Explain, choice: None, verbose: false, say }
+    }
+
+    #[test]
+    fn two_builds_install_a_tool_chain_one_after_the_other() {
+        let cache = std::env::temp_dir().join(format!("berth-build-hold-{}", std::process::id()));
+        let folder = cache.join("npm/tool");
+        let first = workshop(&cache, &|_| {}).hold(&folder).unwrap();
+        let (told, hears) = mpsc::channel();
+
+        std::thread::scope(|scope| {
+            let second = scope.spawn(|| {
+                let say = |line: &str| told.send(line.to_owned()).unwrap();
+                workshop(&cache, &say).hold(&folder).unwrap();
+                told.send("held".to_owned()).unwrap();
+            });
+            assert!(hears.recv().unwrap().starts_with("waiting for another build"));
+            assert!(hears.try_recv().is_err());
+            drop(first);
+            assert_eq!(hears.recv().unwrap(), "held");
+            second.join().unwrap();
+        });
+        std::fs::remove_dir_all(&cache).unwrap();
+    }
 }

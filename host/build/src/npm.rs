@@ -48,7 +48,13 @@ pub fn install(workshop: &Workshop<'_>, package: &str, script: &str) -> Result<P
     let folder = workshop.cache.join("npm").join(name.trim_start_matches('@').replace('/', "-"));
     let script = folder.join("node_modules").join(name).join(script);
     let stamp = folder.join("installed");
-    if script.exists() && std::fs::read_to_string(&stamp).is_ok_and(|text| text == package) {
+    let is_there = || script.exists() && std::fs::read_to_string(&stamp).is_ok_and(|text| text == package);
+    if is_there() {
+        return Ok(script);
+    }
+    let _held = workshop.hold(&folder)?;
+    // The build that held it before may have done the work.
+    if is_there() {
         return Ok(script);
     }
     if !command::has("npm") {

@@ -85,6 +85,11 @@ fn tool(workshop: &Workshop<'_>, python: &'static str) -> Result<PathBuf, BuildE
     if stamp.exists() {
         return Ok(folder);
     }
+    let _held = workshop.hold(&folder)?;
+    // The build that held it before may have done the work.
+    if stamp.exists() {
+        return Ok(folder);
+    }
     workshop.say(&format!("installing {TOOL} from PyPI, once"));
     let installer = Installer::find(workshop, python)?;
     command::quietly(installer.name(), installer.install_to(&folder).arg(TOOL))?;

@@ -55,6 +55,21 @@ mod reading {
         Base64,
     }
 
+    #[derive(ComponentType, Lower, Clone, Copy)]
+    #[component(enum)]
+    #[repr(u8)]
+    #[expect(dead_code, reason = "left out, so that the plugin looks for itself")]
+    pub enum Decoding {
+        #[component(name = "utf8")]
+        Utf8,
+        #[component(name = "utf16")]
+        Utf16,
+        #[component(name = "latin1")]
+        Latin1,
+        #[component(name = "base64")]
+        Base64,
+    }
+
     #[derive(ComponentType, Lift, Debug)]
     #[component(record)]
     #[expect(dead_code, reason = "shown when it fails")]
@@ -76,7 +91,10 @@ pub fn read(report: &mut Report) {
 
     let place = guests::plugin("files");
     let component = guests::read(&place.join("files.wasm"));
-    let params = || ("/note.txt".to_owned(), None::<u64>, None::<u32>, None::<reading::Unit>);
+    let params = || {
+        let (unit, decoding) = (None::<reading::Unit>, None::<reading::Decoding>);
+        ("/note.txt".to_owned(), None::<u64>, None::<u32>, unit, decoding)
+    };
     let host = Some(folder.path().to_owned());
     let bare = Bare::quickest::<_, Read>(&component, "berth:files/files@0.1.0", "read", host, params);
     let manifest = String::from_utf8(guests::read(&place.join("plugin.toml"))).unwrap();

@@ -277,7 +277,7 @@ impl PluginEngine {
         let swept = tokio::task::spawn_blocking(move || {
             inner.cache.as_ref().map_or(Ok(()), |cache| cache.sweep(&needed))
         });
-        swept.await.unwrap_or(Ok(()))
+        swept.await.map_err(std::io::Error::other)?
     }
 
     /// Removes the machine code of a component from the cache. What runs goes on.

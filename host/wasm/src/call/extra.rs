@@ -8,6 +8,7 @@ use wasmtime::component::{Instance, InstancePre};
 
 use super::resident::Reply;
 use super::state::PluginState;
+use crate::capability::CapabilityError;
 use crate::error::CallError;
 use crate::wit::v0_1::WitError;
 use crate::wit::v0_1::channel::{Address, Part, outcome_from_wit};
@@ -131,7 +132,7 @@ pub enum Said {
 impl Said {
     /// Of what an instance has answered; a failure of the guest's own is [`CallError::Tool`].
     pub(crate) fn of(reply: Reply) -> Result<Self, CallError> {
-        let tool = |error: WitError| CallError::Tool { failure: error.into() };
+        let tool = |error: WitError| CallError::Tool { failure: CapabilityError::from(error).bounded() };
         match reply {
             Reply::Done(done) => done.map(|()| Self::Done).map_err(tool),
             Reply::Reconciled(found) => found.map(Self::Part).map_err(tool),

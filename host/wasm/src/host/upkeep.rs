@@ -10,13 +10,10 @@ use serde_json::Value;
 
 use super::{HostError, OWNER, PluginHost};
 use crate::call::ToolInvocation;
-use crate::call::extra::Extra;
-use crate::call::resident::{Question, Reply};
-use crate::capability::CapabilityError;
+use crate::call::extra::{Extra, Said};
 use crate::capability::context::CallContext;
 use crate::error::CallError;
 use crate::plugin::LoadedPlugin;
-use crate::wit::v0_1::optional::Finding;
 
 /// How long a plugin may take to say how it is, or what is new.
 const LOOK: Duration = Duration::from_secs(10);
@@ -60,12 +57,9 @@ impl PluginHost {
             message: message.chars().filter(|c| !c.is_control()).take(MAX_SENTENCE).collect(),
         };
         match self.ask(loaded, Extra::Check, LOOK).await {
-            Ok(Reply::Done(Ok(()))) => Health::Well,
-            Ok(Reply::Done(Err(error))) => {
-                let failure = CapabilityError::from(error).bounded();
-                ill(&failure.code, &failure.message)
-            }
+            Ok(Said::Done) => Health::Well,
             Ok(_) => Health::Unknown,
+            Err(CallError::Tool { failure }) => ill(&failure.code, &failure.message),
             Err(error) => ill(error.code(), &error.to_string()),
         }
     }
@@ -84,12 +78,9 @@ impl PluginHost {
         since_ms: u64,
     ) -> Result<Option<String>, CallError> {
         match self.ask(loaded, Extra::Pulse(since_ms), LOOK).await? {
-            Reply::Found(Ok(Finding::Notable(sentence))) => {
+            Said::Notable(sentence) => {
                 let clean: String = sentence.chars().filter(|c| !c.is_control()).take(MAX_SENTENCE).collect();
                 Ok(Some(clean).filter(|sentence| !sentence.trim().is_empty()))
-            }
-            Reply::Found(Err(error)) => {
-                Err(CallError::Tool { failure: CapabilityError::from(error).bounded() })
             }
             _ => Ok(None),
         }
@@ -122,18 +113,11 @@ impl PluginHost {
         if !was_approved {
             self.registry.end_consent(&generation.plugin, &generation.digest);
         }
-        let refused = match asked {
-            Ok(Reply::Done(Err(error))) => {
-                Some(CallError::Tool { failure: CapabilityError::from(error).bounded() })
-            }
-            Ok(_) => None,
-            Err(error) => Some(error),
-        };
-        let Some(error) = refused else { return Ok(()) };
+        let Err(error) = asked else { return Ok(()) };
         Err(HostError::Upgrade { from: before.version, message: format!("{}: {error}", error.code()) })
     }
 
-    async fn ask(&self, loaded: &LoadedPlugin, extra: Extra, timeout: Duration) -> Result<Reply, CallError> {
+    async fn ask(&self, loaded: &LoadedPlugin, extra: Extra, timeout: Duration) -> Result<Said, CallError> {
         let workspace = WorkspaceId::fixed(WORKSPACE);
         let operation = OperationId::from_uuid(self.parts.ids.uuid());
         let grants = self.live_grants(loaded, &workspace, operation);
@@ -147,6 +131,6 @@ impl PluginHost {
                 ..ToolInvocation::new("upkeep", Value::Null, context)
             }
         };
-        loaded.ask_once(Question::Extra(extra), invocation).await
+        loaded.ask_extra(extra, invocation).await
     }
 }

@@ -2,10 +2,11 @@
 
 use std::path::PathBuf;
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 use berth_build::npm;
 use clap::Args;
 
+use crate::table::{END, put};
 use crate::{guests, step};
 
 /// A server of the Model Context Protocol with a tool `echo`.
@@ -14,8 +15,6 @@ const MCP_SERVER: &str = "@modelcontextprotocol/server-everything@2026.8.31";
 const PAGE: &str = "docs/performance.md";
 /// Above the table of a part on the page; its name and ` -->` follow.
 const BEGIN: &str = "<!-- bench ";
-/// Below each table.
-const END: &str = "<!-- end -->";
 
 /// What to measure.
 #[derive(Args)]
@@ -62,10 +61,7 @@ fn written(tables: &PathBuf) -> anyhow::Result<()> {
 fn taken_over(page: &str, tables: &str) -> anyhow::Result<String> {
     let mut page = page.to_owned();
     for table in tables.split_inclusive(END).map(str::trim_start).filter(|table| table.starts_with(BEGIN)) {
-        let head = table.lines().next().unwrap_or_default();
-        let Some(from) = page.find(head) else { bail!("{PAGE} has no place for a table: {head}") };
-        let Some(length) = page[from..].find(END) else { bail!("{PAGE}: no end of the table: {head}") };
-        page.replace_range(from..from + length + END.len(), table);
+        page = put(PAGE, &page, table)?;
     }
     Ok(page)
 }

@@ -10,12 +10,12 @@ use clap::Args;
 use serde_json::Value;
 
 use crate::host::{self, Host};
+use crate::table::{END, put};
 use crate::{examples, step};
 
 /// The page that has a place for the table.
 const PAGE: &str = "docs/plugin-guide.md";
 const BEGIN: &str = "<!-- costs -->\n";
-const END: &str = "<!-- end -->";
 /// Calls behind the first one; what is told is the one in the middle.
 const CALLS: usize = 21;
 
@@ -220,9 +220,7 @@ fn table(costs: &[(&str, Cost)]) -> String {
 
 /// `page` with the table in its place.
 fn taken_over(page: &str, table: &str) -> anyhow::Result<String> {
-    let rest = page.split_once(BEGIN).and_then(|(before, rest)| Some((before, rest.split_once(END)?.1)));
-    let Some((before, behind)) = rest else { bail!("{PAGE} has no place for the table: {BEGIN}") };
-    Ok(format!("{before}{BEGIN}{table}{END}{behind}"))
+    put(PAGE, page, &format!("{BEGIN}{table}{END}"))
 }
 
 #[cfg(test)]

@@ -15,6 +15,7 @@ mod host;
 mod postgres;
 mod reference;
 mod step;
+mod table;
 mod test;
 #[cfg(test)]
 mod tidy;

@@ -41,13 +41,18 @@ required = false
 reason = "to ask the owner"
 "#;
 
-fn installed() -> Host {
-    let host = Host::start(Options::default());
+/// Installs the channel of the stories, which asks for what `manifest` says.
+pub(super) fn install(host: &Host, manifest: &str) {
     let folder = host.scratch().join("channel");
     std::fs::create_dir_all(&folder).unwrap();
-    std::fs::write(folder.join("plugin.toml"), MANIFEST).unwrap();
+    std::fs::write(folder.join("plugin.toml"), manifest).unwrap();
     std::fs::copy(fixture("channel"), folder.join("channel.wasm")).unwrap();
     host.cli(&["plugin", "install", folder.to_str().unwrap()]).ok();
+}
+
+fn installed() -> Host {
+    let host = Host::start(Options::default());
+    install(&host, MANIFEST);
     host.cli(&["plugin", "grant", "channel", "channel", "--scope", "{}"]).ok();
     host
 }

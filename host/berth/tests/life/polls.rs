@@ -10,8 +10,8 @@ use berth_provider::{CallContext, Capability, Identity, Provider, Token};
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
-use super::channel::{said, until};
-use crate::support::{Host, Options, fixture};
+use super::channel::{install, said, until};
+use crate::support::{Host, Options};
 
 /// Crashes at a moment that nobody chooses.
 const ROUNDS: usize = 6;
@@ -184,14 +184,10 @@ impl Drop for Device {
 /// A host whose channel polls `service`.
 fn polling(service: &Service) -> (Host, Device) {
     let host = Host::start(Options::default());
-    let folder = host.scratch().join("channel");
-    std::fs::create_dir_all(&folder).unwrap();
-    std::fs::write(folder.join("plugin.toml"), MANIFEST).unwrap();
-    std::fs::copy(fixture("channel"), folder.join("channel.wasm")).unwrap();
     let url = format!("{}/updates?from={{{{cursor}}}}", service.origin());
     let poll = json!({ "name": "updates", "url": url, "items": "/result", "next": "/next", "first": "0" });
     let device = Device::connect(&host, json!({ "polls": [poll] }));
-    host.cli(&["plugin", "install", folder.to_str().unwrap()]).ok();
+    install(&host, MANIFEST);
     let http = json!({ "hosts": [service.origin()] }).to_string();
     for (capability, scope) in
         [("http", http.as_str()), ("endpoint", r#"{"tools":["rpi.polls","rpi.gate"]}"#), ("channel", "{}")]
